@@ -1,0 +1,78 @@
+"""Contextual merging: what dominant selection leaves over, folded into a few tokens by the similarity of keys."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from vzlib.tokens.budget import BudgetError
+from vzlib.tokens.precision import at_least_float32, without_autocast
+
+MergeRule = Literal["code", "paper"]
+
+
+def merge_contextual(
+    hidden: Tensor, keys: Tensor, kept: Tensor, contextual: int, merge: MergeRule = "code"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Merge all tokens but the kept ones into `contextual` tokens (Algorithm 2; details as in the released code).
+
+    Every step-th leftover in spatial order is a target, step = max(1, leftovers // contextual); every other leftover
+    joins the target whose key is most similar by cosine (the first target among equals).
+
+    hidden: [B, S, D]. keys: [B, S, d], averaged over heads. kept: [B, dominant], distinct indices into S.
+    merge: "code" adds the mean of the merged tokens to the target, as the released code does;
+        "paper" averages the whole group, target included.
+    Returns the tokens [B, contextual, D]; targets [B, contextual], their indices into S; assignment [B, S], the
+    contextual token each token went into (a target: its own), -1 for none. Gradients flow through `hidden` only.
+    Raises ValueError for an unknown rule, BudgetError when fewer than `contextual` tokens are left over.
+    """
+    check_merge_rule(merge)
+    batch, tokens = hidden.shape[:2]
+    leftovers = tokens - kept.shape[1]
+    if not 0 <= contextual <= leftovers:
+        raise BudgetError(f"contextual={contextual} must be between 0 and the {leftovers} tokens left over")
+    if contextual == 0:
+        nothing = torch.empty(batch, 0, dtype=torch.long, device=hidden.device)
+        return hidden[:, :0], nothing, nothing.new_full((batch, tokens), -1)
+
+    targets = _targets(kept, tokens, contextual)
+    numbers = torch.arange(contextual, device=hidden.device)
+    assignment = _most_similar(keys.detach(), targets)
+    assignment = assignment.scatter(1, targets, numbers.expand(batch, -1)).scatter(1, kept, -1)
+
+    member = assignment.unsqueeze(1) == numbers.unsqueeze(-1)  # [B, contextual, S]
+    count = member.sum(dim=2, keepdim=True)
+    if merge == "paper":
+        weights = member / count
+    else:
+        weights = (member / (count - 1).clamp(min=1)).scatter(2, targets.unsqueeze(-1), 1.0)
+    with without_autocast(hidden):
+        return weights.to(hidden.dtype) @ hidden, targets, assignment
+
+
+def take_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
+    """Rows `indices` [B, K] of `tokens` [B, S, D]: [B, K, D]."""
+    return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
+
+
+def check_merge_rule(merge: str) -> None:
+    """Raise ValueError unless `merge` names a merge rule."""
+    if merge not in get_args(MergeRule):
+        raise ValueError(f"merge={merge!r} must be one of {', '.join(map(repr, get_args(MergeRule)))}")
+
+
+def _targets(kept: Tensor, tokens: int, contextual: int) -> Tensor:
+    is_kept = kept.new_zeros(kept.shape[0], tokens).scatter(1, kept, 1)
+    leftovers = is_kept.argsort(dim=1, stable=True)[:, : tokens - kept.shape[1]]
+    step = max(1, leftovers.shape[1] // contextual)
+    return leftovers[:, : step * contextual : step]
+
+
+def _most_similar(keys: Tensor, targets: Tensor) -> Tensor:
+    keys = at_least_float32(keys)
+    # The length of a token's own key does not change which target is nearest, so only targets are normalised.
+    # A target with a zero key keeps it (no NaN): its similarity to every token is 0.
+    directions = normalize(take_tokens(keys, targets), dim=-1)
+    with without_autocast(keys):
+        return (keys @ directions.transpose(1, 2)).argmax(dim=2)

@@ -1,0 +1,275 @@
+"""The store of results: what was measured once is not measured again.
+
+An entry is a folder `<store>/<experiment>/<key>/` with `rows.parquet` (tidy), `provenance.json`
+and, where the experiment returns them, `predictions.parquet` (one row per question). The key hashes
+all that the rows depend on: experiment, settings, model, data and code. An entry is written aside
+and published by one rename, so a reader sees all of it or nothing; a lock per key lets one process
+compute while the others wait.
+
+    python -m vzlib.results          lists the entries
+    python -m vzlib.results verify   recomputes every hash
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from vzlib import provenance, sources
+from vzlib.paths import RESULTS
+
+ROWS, PREDICTIONS, PROVENANCE = "rows.parquet", "predictions.parquet", "provenance.json"
+INGREDIENTS = ("experiment", "settings", "model", "data", "source")
+logger = logging.getLogger(__name__)
+
+
+class MissingResult(LookupError):
+    """The store has no sound entry for a point, and computing is switched off."""
+
+
+class DamagedEntry(ValueError):
+    """An entry cannot be read or differs from the hashes in its provenance."""
+
+
+def location() -> Path:
+    """The folder of the store: $VZLIB_RESULTS, or results/ of the repository."""
+    return Path(os.environ.get("VZLIB_RESULTS") or RESULTS).absolute()
+
+
+def compute(
+    experiment: str,
+    settings: BaseModel | Mapping[str, Any],
+    function: Callable[..., Any],
+    *,
+    model_fingerprint: str | None = None,
+    data_version: str | None = None,
+    store: Path | str | None = None,
+) -> pd.DataFrame:
+    """The rows of an experiment: from the store, or from `function(settings)`, which are then kept.
+
+    Args:
+        experiment: name of the experiment, a folder name such as "attention_by_layer".
+        settings: everything that was chosen; all of it enters the key.
+        function: called with `settings`; returns tidy rows, or a pair (rows, predictions). What it
+            reads besides the settings must be covered by the two arguments below.
+        model_fingerprint: identifies the weights and configuration of the model.
+        data_version: identifies the data.
+        store: folder of the store; `location()` by default.
+
+    Returns:
+        The rows as the store holds them, so that the first run and all later ones agree. `.attrs`
+        names the entry; `predictions` and `describe` take such a table.
+
+    Raises:
+        MissingResult: there is no sound entry and $VZLIB_STORE_ONLY is 1.
+        ValueError: the name is no folder name, or the settings hold what JSON cannot.
+        TypeError: the function returned something else than rows.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", experiment):
+        raise ValueError(f"experiment {experiment!r}: use letters, digits, '_' and '-' only")
+    source = sources.fingerprint(function)
+    values = (experiment, to_jsonable_python(settings), model_fingerprint, data_version, source)
+    ingredients = dict(zip(INGREDIENTS, values, strict=True))
+    key = _key(ingredients)
+    root = Path(store) if store else location()
+    folder = root / experiment / key
+    found = _find(folder)
+    if found is not None:
+        return found
+    if os.environ.get("VZLIB_STORE_ONLY") == "1":
+        raise MissingResult(
+            f"no stored result for {experiment}, settings {_canonical(ingredients['settings'])}, "
+            f"model {model_fingerprint}, data {data_version} (key {key[:12]}) in {root}; "
+            "unset VZLIB_STORE_ONLY to compute it"
+        )
+    with _locked(root / ".locks" / key, f"{experiment} {key[:12]}"):
+        found = _find(folder)  # another process may have computed it while this one waited
+        if found is None:
+            finish = provenance.record()
+            tables = _tables(function(settings), experiment)
+            record = {**ingredients, "rows": len(tables[ROWS]), **finish()}
+            _publish(folder, tables, record, root / ".aside" / key)
+            found = _read(folder)
+        return found
+
+
+def predictions(table: pd.DataFrame, store: Path | str | None = None) -> pd.DataFrame:
+    """The per-question predictions beside the rows `table` that `compute` returned.
+
+    Raises:
+        LookupError: the experiment stored no predictions.
+    """
+    path = _folder(table, store) / PREDICTIONS
+    if not path.is_file():
+        raise LookupError(f"experiment {table.attrs['experiment']} stored no predictions")
+    return pd.read_parquet(path)
+
+
+def describe(table: pd.DataFrame, store: Path | str | None = None) -> dict[str, Any]:
+    """The provenance of the rows `table` that `compute` returned."""
+    return _provenance(_folder(table, store))
+
+
+def entries(store: Path | str | None = None) -> list[Path]:
+    """The folders of all published entries, sound or not, sorted by experiment and key."""
+    return sorted(path for path in (Path(store) if store else location()).glob("[!.]*/*/")
+                  if re.fullmatch(r"[0-9a-f]{64}", path.name))
+
+
+def verify(folder: Path) -> None:
+    """Recompute every hash of an entry, its key included.
+
+    Raises:
+        DamagedEntry: saying which file is missing, unreadable or altered.
+    """
+    record = _provenance(folder)
+    if _key({name: record.get(name) for name in INGREDIENTS}) != folder.name:
+        raise DamagedEntry(f"{folder / PROVENANCE} does not belong to the key {folder.name[:12]}")
+    for name, expected in record["files"].items():
+        try:
+            actual = _hash((folder / name).read_bytes())
+        except OSError as error:
+            raise DamagedEntry(f"{folder / name} cannot be read: {error.strerror}") from None
+        if actual != expected:
+            raise DamagedEntry(f"{folder / name} differs from the hash in its provenance")
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _key(ingredients: dict[str, Any]) -> str:
+    return _hash(_canonical(ingredients).encode())
+
+
+def _folder(table: pd.DataFrame, store: Path | str | None) -> Path:
+    return (Path(store) if store else location()) / table.attrs["experiment"] / table.attrs["key"]
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    path = folder / PROVENANCE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedEntry(f"{path} cannot be read: {error}") from None
+    if not isinstance(record, dict) or ROWS not in record.get("files", {}):
+        raise DamagedEntry(f"{path} lists no {ROWS}")
+    return record
+
+
+def _find(folder: Path) -> pd.DataFrame | None:
+    """The rows of a sound entry; None, and a warning where there is a damaged one, otherwise."""
+    if not folder.exists():
+        return None
+    try:
+        return _read(folder)
+    except DamagedEntry as error:
+        logger.warning("stored result not used: %s", error)
+        return None
+
+
+def _read(folder: Path) -> pd.DataFrame:
+    verify(folder)
+    table = pd.read_parquet(folder / ROWS)
+    table.attrs = {"experiment": folder.parent.name, "key": folder.name}
+    return table
+
+
+def _tables(outcome: Any, experiment: str) -> dict[str, pd.DataFrame]:
+    """What an experiment returned, by file name."""
+    parts = outcome if isinstance(outcome, tuple) else (outcome,)
+    if len(parts) > 2 or not all(isinstance(part, pd.DataFrame) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise TypeError(f"{experiment} returned ({kinds}); allowed: rows, or (rows, predictions)")
+    return {
+        name: part.reset_index(drop=part.index.names == [None])
+        for name, part in zip((ROWS, PREDICTIONS), parts, strict=False)
+    }
+
+
+@contextmanager
+def _locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock of a key; the system releases it when the process dies, however it dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("waiting for another process that computes %s", what)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _publish(
+    folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, Any], aside: Path
+) -> None:
+    """Write an entry into `aside`, then publish it by one rename. Needs the lock of the key."""
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+    aside.mkdir(parents=True)
+    for name, table in tables.items():
+        table.to_parquet(aside / name, index=False)
+    record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
+    (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    for path in (*aside.iterdir(), aside):
+        _synchronise(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():  # damaged: kept for whoever wants to know, until the next damage
+        damaged = folder.parents[1] / ".damaged" / folder.name
+        shutil.rmtree(damaged, ignore_errors=True)
+        damaged.parent.mkdir(exist_ok=True)
+        folder.rename(damaged)
+    aside.rename(folder)
+    _synchronise(folder.parent)
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """List or verify the entries of the store; 1 when one is damaged."""
+    parser = argparse.ArgumentParser(prog="python -m vzlib.results", description=main.__doc__)
+    parser.add_argument("action", nargs="?", choices=("list", "verify"), default="list")
+    action = parser.parse_args(arguments).action
+    folders, damaged = entries(), 0
+    for folder in folders:
+        try:
+            if action == "verify":
+                verify(folder)
+            record = _provenance(folder)
+            state = "with uncommitted changes" if record["dirty"] else ""
+            print(
+                f"{folder.parent.name:24} {folder.name[:12]} {record['rows']:6} rows "
+                f"{record['seconds']:8.1f} s  {record['finished_utc']}  "
+                f"{(record['commit'] or 'no commit')[:10]} {state}".rstrip()
+            )
+        except DamagedEntry as error:
+            damaged += 1
+            print(f"{folder.parent.name:24} {folder.name[:12]} damaged: {error}")
+    print(f"{len(folders)} entries in {location()}, {damaged} damaged")
+    return 1 if damaged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""VisionZip on stock Hugging Face models."""

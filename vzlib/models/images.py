@@ -1,0 +1,136 @@
+"""Images as people have them: files, PIL images and arrays, in any mode and almost any size."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_SIDE = 100_000  # pixels; a file that claims more is broken or hostile
+MAX_PIXELS = 150_000_000  # 0.45 GB as RGB
+MAX_ASPECT = 16  # beyond, only the middle is used
+
+
+def open_image(source: str | Path | Image.Image | np.ndarray) -> Image.Image:
+    """An RGB image from a file, a PIL image of any mode or an array.
+
+    Grey and palette images are converted, transparency is laid over white, and a camera's rotation
+    is applied. Arrays are uint8 (0 to 255) or float (0 to 1), [H, W], [H, W, C] or [C, H, W] with
+    1, 3 or 4 channels. Of an image more than 16 times as long as wide only the middle is used,
+    with a warning: resized to a square nothing else would be recognisable, and resizing its short
+    side would take gigabytes.
+
+    Raises ValueError, naming the file and what is wrong, for a missing, empty or corrupt file, for an
+    array of another shape, type or range (NaN included), and for an image of more than 150 million
+    pixels.
+    """
+    if isinstance(source, (str, Path)):
+        return _from_file(Path(source))
+    if isinstance(source, np.ndarray):
+        return _cut(_from_array(source))
+    if isinstance(source, Image.Image):
+        return _cut(_rgb(source, "image"))
+    raise ValueError(
+        f"an image must be a path, a PIL image or a numpy array, not {type(source).__name__}"
+    )
+
+
+def prepare_images(images: Any) -> Any:
+    """`open_image` on one image or on (nested) lists of them; web addresses and tensors pass as they are."""
+    if isinstance(images, np.ndarray) and images.ndim == 4:
+        return [open_image(image) for image in images]
+    if isinstance(images, Sequence) and not isinstance(images, str):
+        return [prepare_images(image) for image in images]
+    if isinstance(images, str) and images.startswith(("http://", "https://", "data:")):
+        return images
+    return (
+        open_image(images) if isinstance(images, (str, Path, Image.Image, np.ndarray)) else images
+    )
+
+
+def _from_file(path: Path) -> Image.Image:
+    if not path.is_file():
+        raise ValueError(f"no image file at {path}")
+    if path.stat().st_size == 0:
+        raise ValueError(f"image file {path} is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # limits are our own
+            with Image.open(path) as image:
+                return _cut(_rgb(image, f"image file {path}"))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is not an image of a known format") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"image file {path} is too large: {error}") from error
+    except (OSError, SyntaxError, EOFError) as error:  # what PIL's decoders raise on damaged files
+        raise ValueError(f"image file {path} is corrupt: {error}") from error
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    _check_size(*image.size, name)
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_array(_unit(np.asarray(image, dtype=np.float64)))
+    return image.convert("RGB")
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """16-bit and wider greys to 0 ... 1; PIL would clip them at 255."""
+    top = values.max()
+    return values if top <= 1 else values / (255 if top <= 255 else 65535)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    shape = array.shape
+    if array.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
+        array = array.transpose(1, 2, 0)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ValueError(
+            f"an image array must be [H, W], [H, W, C] or [C, H, W] with 1, 3 or 4 channels, not {shape}"
+        )
+    _check_size(array.shape[1], array.shape[0], "image array")
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all():
+            raise ValueError("an image array must be finite, but it has NaN or infinite values")
+        if array.min() < 0 or array.max() > 1:
+            raise ValueError(
+                f"a float image array must lie in 0 to 1, not {array.min():g} to {array.max():g}; "
+                "use uint8 for 0 to 255"
+            )
+        array = (array * 255).round().astype(np.uint8)
+    elif array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype != np.uint8:
+        raise ValueError(f"an image array must be uint8 or float, not {array.dtype}")
+    return _rgb(Image.fromarray(array), "image array")
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise ValueError(f"{name} is {width} x {height} pixels; allowed: at least 1 x 1")
+    if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
+        raise ValueError(
+            f"{name} is {width} x {height} pixels; allowed: {MAX_SIDE} a side and "
+            f"{MAX_PIXELS} in all"
+        )
+
+
+def _cut(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    if max(width, height) <= MAX_ASPECT * min(width, height):
+        return image
+    wide, high = min(width, MAX_ASPECT * height), min(height, MAX_ASPECT * width)
+    warnings.warn(
+        f"image of {width} x {height} pixels: only its middle, {wide} x {high}, is used",
+        stacklevel=3,
+    )
+    left, top = (width - wide) // 2, (height - high) // 2
+    return image.crop((left, top, left + wide, top + high))

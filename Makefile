@@ -1,0 +1,42 @@
+# One environment in .venv, made on first use and again when the two files it depends on change.
+PYTHON ?= python3
+SCALE ?= default
+NOTEBOOKS ?=
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce figures test test-slow lab clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02") and write figures/
+	$(BIN)/python -m vzlib.reproduce --scale $(SCALE) $(NOTEBOOKS)
+
+figures: $(READY)  ## redraw the figures from stored results; measures nothing
+	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.reproduce --scale $(SCALE) $(NOTEBOOKS)
+
+test: $(READY)  ## check style and types, run the fast tests
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+test-slow: $(READY)  ## run the slow tests
+	$(BIN)/python -m pytest -q -m slow
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+clean:  ## remove .venv and caches; results/ and figures/ stay
+	rm -rf .venv *.egg-info build .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch first and alone: asked for together with the rest, pip may fetch another, far larger build.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@

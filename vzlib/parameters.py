@@ -1,0 +1,87 @@
+"""Strict notebook parameters: whatever is wrong is said in the second cell, before torch loads."""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+# What papermill can inject; anything else in a notebook is the work of its own cells.
+PLAIN = (bool, int, float, str, list, tuple, set, dict, type(None))
+INTERACTIVE = frozenset({"In", "Out"})  # plain values that IPython itself defines
+
+
+class ParameterError(ValueError):
+    """One or more notebook parameters are unknown or not allowed."""
+
+
+def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
+    """The settings of a notebook from the variables that its parameters cell defined.
+
+    Args:
+        name: the experiment, such as "attention_by_layer"; its settings are the class
+            `AttentionByLayer` of `vzlib.experiments.settings`. Or a settings class itself.
+        namespace: `globals()` of the notebook. A name counts as a parameter when its value is plain
+            (number, text, list, ...) and it does not begin with an underscore.
+
+    Returns:
+        The frozen settings.
+
+    Raises:
+        ParameterError: naming every unknown parameter, with the nearest one that exists, and every
+            value that is not allowed.
+    """
+    cls = settings_class(name) if isinstance(name, str) else name
+    allowed = list(cls.model_fields)
+    problems = [
+        _unknown(key, allowed)
+        for key, value in namespace.items()
+        if key not in allowed and _is_parameter(key, value)
+    ]
+    settings = None
+    try:
+        settings = cls.model_validate({key: namespace[key] for key in allowed if key in namespace})
+    except ValidationError as error:
+        problems += [_not_allowed(detail) for detail in error.errors(include_url=False)]
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        heading = f"{count} with the parameters for {cls.__name__}:"
+        raise ParameterError("\n  ".join([heading, *problems]))
+    return settings
+
+
+def settings_class(name: str) -> type[BaseModel]:
+    """The settings of an experiment: "attention_by_layer" -> `AttentionByLayer`.
+
+    Raises:
+        ParameterError: there is no such experiment.
+    """
+    module = importlib.import_module("vzlib.experiments.settings")
+    classes = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, BaseModel)
+        and value.__module__ == module.__name__
+    }
+    wanted = name.replace("_", " ").title().replace(" ", "")
+    if wanted not in classes:
+        raise ParameterError(_unknown(wanted, sorted(classes)))
+    return classes[wanted]
+
+
+def _is_parameter(key: str, value: Any) -> bool:
+    return isinstance(value, PLAIN) and not key.startswith("_") and key not in INTERACTIVE
+
+
+def _unknown(key: str, allowed: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    return f"{key}: unknown; {hint}Allowed: {', '.join(allowed)}."
+
+
+def _not_allowed(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"]) or "together"
+    value = "" if detail["type"] == "missing" else f" = {detail['input']!r}"
+    return f"{where}{value}: {detail['msg']}."

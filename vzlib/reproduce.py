@@ -1,0 +1,167 @@
+"""Run the notebooks in reading order: python -m vzlib.reproduce [--scale quick] [notebook ...].
+
+Each is executed by papermill with params/<notebook>/<scale>.yaml, in a kernel of this interpreter,
+and published as results/notebooks/<notebook>.ipynb. A failure stops its notebook and no other.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import papermill
+import yaml
+
+from vzlib import results
+from vzlib.paths import NOTEBOOKS, PARAMETERS
+
+SCALES = ("quick", "default", "paper")
+
+
+def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks called `names` (a beginning such as "02" is enough), or all, in number order.
+
+    Raises:
+        ValueError: a name fits no notebook.
+    """
+    paths = sorted(folder.glob("[0-9]*.ipynb"))
+    available = ", ".join(path.stem for path in paths) or "none"
+    wanted = [Path(name).stem for name in names]
+    for name in wanted:
+        if not any(path.stem.startswith(name) for path in paths):
+            raise ValueError(f"no notebook is called {name}; available: {available}")
+    return [path for path in paths if not wanted or path.stem.startswith(tuple(wanted))]
+
+
+def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str, Any]:
+    """The parameters of one notebook at one scale.
+
+    Raises:
+        ValueError: the file is missing or holds no mapping.
+    """
+    path = folder / notebook / f"{scale}.yaml"
+    if not path.is_file():
+        raise ValueError(f"{path} is missing")
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds a {type(values).__name__}; allowed: name: value lines")
+    return values
+
+
+def execute(notebook: Path, values: dict[str, Any], published: Path) -> None:
+    """Run one notebook and publish the executed copy by one rename.
+
+    A notebook that fails is published too, as `<name>.failed.ipynb`, and leaves an earlier good
+    copy alone.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell failed.
+        RuntimeError: the kernel died.
+    """
+    published.parent.mkdir(parents=True, exist_ok=True)
+    failed = published.with_suffix(".failed.ipynb")
+    aside = published.with_name(f".{published.stem}.{os.getpid()}.ipynb")
+    try:
+        papermill.execute_notebook(
+            notebook, aside, values, kernel_name="python3", language="python",
+            progress_bar=False, cwd=notebook.parent,
+        )
+    except Exception:
+        if aside.exists():
+            aside.replace(failed)
+        raise
+    aside.replace(published)
+    failed.unlink(missing_ok=True)
+
+
+@contextmanager
+def own_kernel() -> Iterator[None]:
+    """Make the kernel "python3" this interpreter, whatever kernels the machine has registered.
+
+    The kernel sees no start-up files of the user and prints nothing of its own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = Path(folder, "kernels", "python3")
+        kernel.mkdir(parents=True)
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        specification = {"argv": command, "display_name": "Python 3", "language": "python"}
+        (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
+        changes = {
+            "JUPYTER_PATH": folder,  # searched first
+            "IPYTHONDIR": str(Path(folder, "ipython")),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            # Threads that wait by spinning stall each other when the machine has other work.
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+        }
+        before = {name: os.environ.get(name) for name in changes}
+        os.environ.update(changes)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def run(
+    notebooks: Sequence[Path], scale: str = "default", overrides: dict[str, Any] | None = None
+) -> list[str]:
+    """Run notebooks one after the other, a line for each; returns what failed, one text each."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
+    failures = []
+    with own_kernel():
+        for number, notebook in enumerate(notebooks, start=1):
+            print(f"[{number}/{len(notebooks)}] {notebook.stem:28}", end=" ", flush=True)
+            start, outcome = time.perf_counter(), ""
+            try:
+                values = {**parameters(notebook.stem, scale), **(overrides or {})}
+                execute(notebook, values, results.location() / "notebooks" / notebook.name)
+            except Exception as error:
+                failures.append(f"{notebook.stem}, {_explain(error)}")
+                outcome = "  FAILED"
+            print(f"{time.perf_counter() - start:7.1f} s{outcome}", flush=True)
+    return failures
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, papermill.PapermillExecutionError):
+        return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+    return f"{type(error).__name__}: {error}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run notebooks and list the failures; 1 when there was one, 2 for a wrong command."""
+    parser = argparse.ArgumentParser(prog="python -m vzlib.reproduce", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", help="such as 02 or 02_attention_by_layer; all")
+    parser.add_argument("--scale", choices=SCALES, default="default")
+    parser.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="override a parameter of every notebook that runs; VALUE is read as YAML",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        notebooks = find(options.notebooks)
+    except ValueError as error:
+        parser.error(str(error))
+    if not notebooks:
+        parser.error(f"no notebooks in {NOTEBOOKS}")
+    overrides = {name: yaml.safe_load(value) for name, value in options.parameter}
+    start = time.perf_counter()
+    failures = run(notebooks, options.scale, overrides)
+    good = len(notebooks) - len(failures)
+    print(f"{good} of {len(notebooks)} notebooks in {time.perf_counter() - start:.1f} s")
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

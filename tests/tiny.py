@@ -1,4 +1,4 @@
-"""Tiny random towers, LLaVAs and processors in the format of the real ones; nothing is downloaded."""
+"""Tiny random towers, LLaVAs and processors in the format of the real ones, all offline."""
 
 import numpy as np
 import torch
@@ -23,9 +23,8 @@ from transformers import (
     SiglipVisionModel,
 )
 
-WORDS = (
-    "what is the colour of shape in image left right red blue how many USER: ASSISTANT: ? .".split()
-)
+QUESTION_WORDS = "what is the colour of shape in image left right red blue how many"
+WORDS = [*QUESTION_WORDS.split(), "USER:", "ASSISTANT:", "?", "."]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<image>"]
 SIZE = {
     "hidden_size": 32,

@@ -1,21 +1,25 @@
-"""VisionZip, reproduced: which visual tokens a vision-language model needs, and what is lost without."""
+"""VisionZip, reproduced: the visual tokens a vision-language model needs, measured."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vzlib.models.answer import answer
+    from vzlib.models.fingerprint import fingerprint
     from vzlib.models.images import open_image
     from vzlib.models.llava import ZippedModel, unzip_model, zip_model
-    from vzlib.models.load import Loaded, fingerprint, load
+    from vzlib.models.load import Loaded, load
     from vzlib.models.towers import attention_rows, encode, received_by_layer
     from vzlib.tokens import Budget, BudgetError, ZippedTokens, select_and_merge
 
 __version__ = "0.1.0"
 
 _modules = {
+    "vzlib.models.answer": ("answer",),
+    "vzlib.models.fingerprint": ("fingerprint",),
     "vzlib.models.images": ("open_image",),
     "vzlib.models.llava": ("ZippedModel", "unzip_model", "zip_model"),
-    "vzlib.models.load": ("Loaded", "fingerprint", "load"),
+    "vzlib.models.load": ("Loaded", "load"),
     "vzlib.models.towers": ("attention_rows", "encode", "received_by_layer"),
     "vzlib.tokens": ("Budget", "BudgetError", "ZippedTokens", "select_and_merge"),
 }
@@ -27,6 +31,7 @@ __all__ = [
     "Loaded",
     "ZippedModel",
     "ZippedTokens",
+    "answer",
     "attention_rows",
     "encode",
     "fingerprint",

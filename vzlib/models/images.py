@@ -22,9 +22,9 @@ def open_image(source: str | Path | Image.Image | np.ndarray) -> Image.Image:
     with a warning: resized to a square nothing else would be recognisable, and resizing its short
     side would take gigabytes.
 
-    Raises ValueError, naming the file and what is wrong, for a missing, empty or corrupt file, for an
-    array of another shape, type or range (NaN included), and for an image of more than 150 million
-    pixels.
+    Raises ValueError, naming the file and what is wrong, for a missing, empty or corrupt file, for
+    an array of another shape, type or range (NaN included), and for an image of more than 150
+    million pixels.
     """
     if isinstance(source, (str, Path)):
         return _from_file(Path(source))
@@ -38,7 +38,7 @@ def open_image(source: str | Path | Image.Image | np.ndarray) -> Image.Image:
 
 
 def prepare_images(images: Any) -> Any:
-    """`open_image` on one image or on (nested) lists of them; web addresses and tensors pass as they are."""
+    """`open_image` on one image or (nested) lists of them; web addresses and tensors stay as is."""
     if isinstance(images, np.ndarray) and images.ndim == 4:
         return [open_image(image) for image in images]
     if isinstance(images, Sequence) and not isinstance(images, str):
@@ -92,7 +92,8 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array.transpose(1, 2, 0)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ValueError(
-            f"an image array must be [H, W], [H, W, C] or [C, H, W] with 1, 3 or 4 channels, not {shape}"
+            "an image array must be [H, W], [H, W, C] or [C, H, W] with 1, 3 or 4 channels, "
+            f"not {list(shape)}"
         )
     _check_size(array.shape[1], array.shape[0], "image array")
     if array.ndim == 3 and array.shape[2] == 1:

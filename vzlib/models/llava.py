@@ -1,4 +1,4 @@
-"""VisionZip on a stock LLaVA: one method of one instance, and a processor that asks for fewer tokens.
+"""VisionZip on a stock LLaVA: one method of one instance, a processor that asks for fewer tokens.
 
 What differs from `transformers.LlavaForConditionalGeneration` while a model is zipped:
 
@@ -8,9 +8,9 @@ What differs from `transformers.LlavaForConditionalGeneration` while a model is 
 - `model.model.get_placeholder_mask` explains a wrong number of placeholders.
 
 Both are bound methods in the instance's `__dict__`: a deep copy of the model is zipped too and runs
-its own tower, and removing them gives back the stock model bit by bit. Nothing is kept between calls.
-`vision_feature_select_strategy` has no say while a model is zipped; `Budget.cls` decides on the CLS
-token.
+its own tower, and removing them gives back the stock model bit by bit. Nothing is kept between
+calls. `vision_feature_select_strategy` has no say while a model is zipped; `Budget.cls` decides on
+the CLS token.
 """
 
 import functools
@@ -141,8 +141,8 @@ def unzip_model(model: Any) -> Any:
 def _core(model: Any) -> Any:
     if not any(parent.__name__ in SUPPORTED for parent in type(model).__mro__):
         raise ValueError(
-            f"cannot zip a {type(model).__name__}; supported: {', '.join(SUPPORTED)} as transformers "
-            "ships it (of a wrapped one, pass the model inside)"
+            f"cannot zip a {type(model).__name__}; supported: {', '.join(SUPPORTED)} as "
+            "transformers ships it (of a wrapped one, pass the model inside)"
         )
     return model.base_model
 
@@ -196,16 +196,18 @@ def _image_features(core: Any, budget: Budget, merge: MergeRule) -> Any:
         zipped = select_and_merge(*evidence, budget, merge)
         if not torch.compiler.is_compiling():
             _tell(self, zipped, evidence.scores)
+        # One entry per image, as stock LLaVA returns them; transformers declares a tensor.
+        features: Any = list(self.multi_modal_projector(zipped.tokens))
         return BaseModelOutputWithPooling(
             last_hidden_state=zipped.tokens,
-            pooler_output=list(self.multi_modal_projector(zipped.tokens)),
+            pooler_output=features,
         )
 
     return get_image_features
 
 
 def _tell(core: nn.Module, zipped: ZippedTokens, scores: Tensor) -> None:
-    """Check the tokens where that costs no wait, or where someone listens; then tell who listens."""
+    """Check the tokens where that costs no wait or someone listens; then tell who listens."""
     lists = [seen for listener, seen in _listeners.get() if listener is core]
     if lists or zipped.tokens.device.type == "cpu":
         check_finite(scores=scores, tokens=zipped.tokens)

@@ -1,4 +1,4 @@
-"""What a processor has to do differently: fewer placeholders, and images of any kind and quality."""
+"""What a processor does differently for a zipped model: fewer placeholders, any kind of image."""
 
 import copy
 import functools
@@ -45,8 +45,8 @@ def shorten(
 ) -> dict[str, Tensor]:
     """Drop surplus placeholders of inputs that a stock processor made, and pad again on the left.
 
-    inputs: input_ids [B, S]; attention_mask, labels and token types [B, S] if there are any; anything
-        else is passed on. old: placeholders per image now. new: placeholders per image wanted.
+    inputs: input_ids [B, S]; attention_mask, labels and token types [B, S] if there are any;
+        anything else is passed on. old: placeholders per image now. new: those wanted.
     Reads counts on the host, so give it CPU tensors, as processors return them.
 
     Raises ValueError if the placeholders are not a multiple of `old`, or new > old.
@@ -57,8 +57,8 @@ def shorten(
     total = int(placeholder.sum())
     if total % old or new > old:
         raise ValueError(
-            f"cannot shorten {total} image placeholders from {old} to {new} per image: they must be "
-            f"a multiple of {old}, and {new} at most {old}"
+            f"cannot shorten {total} image placeholders from {old} to {new} per image: they must "
+            f"be a multiple of {old}, and {new} at most {old}"
         )
     # Counted over the batch and not by runs, because two images may stand side by side.
     rank = (placeholder.flatten().cumsum(0) - 1).view_as(ids) % old

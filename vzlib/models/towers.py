@@ -1,4 +1,4 @@
-"""One forward pass of a vision transformer up to the layer that is read, with that layer's evidence.
+"""One pass through a vision transformer up to the layer that is read, with that layer's evidence.
 
 The blocks are the stock ones of transformers and nothing is patched: the loop below runs the blocks
 that are needed, then recomputes the norm, the keys and the rating queries of the last block it ran
@@ -9,9 +9,9 @@ Two facts of transformers 5 matter here. `hidden_states[0]` is the input of the 
 hooks that capture outputs stay on the blocks once a stock forward installed them; they cannot be
 traced by `torch.compile` unless a collector is active, hence `capture_outputs` around the loops.
 
-Registers (DINOv2 with registers) are neither the CLS token nor patches. They take part in attention,
-but they are left out of everything returned here, so that index 0 is the CLS token and index i > 0
-is patch i - 1 for every encoder with CLS, and no register can be selected as if it were a patch.
+Registers (DINOv2 with registers) are neither the CLS token nor patches. They take part in
+attention, but they are left out of everything returned here, so that index 0 is the CLS token and
+index i > 0 is patch i - 1 for every encoder with CLS, and none can be selected as if a patch.
 Scores are not renormalised: what is missing to a sum of one is what the registers received.
 """
 
@@ -75,7 +75,7 @@ def has_cls(tower: nn.Module) -> bool:
 
 
 def token_count(tower: nn.Module) -> int:
-    """Tokens `encode` returns for an image of the configured size: patches, and CLS if there is one.
+    """Tokens `encode` returns for an image of the configured size: patches, and CLS if any.
 
     Raises ValueError for SigLIP 2, whose number of patches depends on the image.
     """
@@ -162,7 +162,7 @@ def attention_rows(
     )
 
 
-# `capture_outputs` would otherwise follow the tower's config, which may ask for every attention map.
+# `capture_outputs` would otherwise follow the tower's config, which may ask for all attention maps.
 _CAPTURE_NOTHING: dict[str, Any] = {
     "output_hidden_states": False,
     "output_attentions": False,
@@ -249,7 +249,7 @@ def _blocks(tower: nn.Module) -> nn.ModuleList:
 def _embed(
     tower: Any, inputs: tuple[Tensor, ...], valid: Tensor | None
 ) -> tuple[Tensor, Any, Tensor | None]:
-    """Input of the first block [B, S, D], the mask its attention implementation wants, bool `valid`."""
+    """First block's input [B, S, D], the mask its attention wants, `valid` as bool."""
     hidden = tower.embeddings(*inputs)
     if hasattr(tower, "pre_layrnorm"):  # CLIP only, and so spelt
         hidden = tower.pre_layrnorm(hidden)

@@ -1,0 +1,122 @@
+"""What the projector and the language model are trained on: many questions for one image prefix."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+from vzlib import scenes
+from vzlib.pico.architecture import FEATURE_LAYER, VISION, encode_window
+from vzlib.pico.examples import ABSENT, corners_of, pixels_of
+
+TASKS = tuple(scenes.TASKS)
+
+
+@dataclass(frozen=True)
+class LanguageBatch:
+    """B images and, for each, its questions one behind the other in L tokens.
+
+    pixels `[B, 3, P, P]`; corners `[B, 2]`; and, all `[B, L]`: ids, block (number of the question a
+    token belongs to, -1 for padding), place (of the token in its question), target (the token to be
+    predicted, `ABSENT` outside answers), task (of the question).
+    """
+
+    pixels: Tensor
+    corners: Tensor
+    ids: Tensor
+    block: Tensor
+    place: Tensor
+    target: Tensor
+    task: Tensor
+
+
+def language_batch(
+    tokenizer: PreTrainedTokenizerFast, first: int, count: int, grid: int, each: int, seed: int
+) -> LanguageBatch:
+    """Training scenes `first` to `first + count - 1`, up to `each` questions of every task."""
+    number = tokenizer.get_vocab()
+    batch = [scenes.make(first + i, "train", seed=seed, grid=grid) for i in range(count)]
+    rows = []
+    for scene in batch:
+        row = []  # (ids, block, place, target, task) per token
+        for block, question in enumerate(scenes.ask(scene, each)):
+            words = [*question.text.split(), "ASSISTANT:", *question.answer.split(), "</s>"]
+            ids = [number[word] for word in words]
+            start = words.index("ASSISTANT:")
+            task = TASKS.index(question.task)
+            row += [
+                (ids[i], block, i, ids[i + 1] if i >= start else ABSENT, task)
+                for i in range(len(ids) - 1)
+            ]
+        rows.append(row)
+    length = max(map(len, rows))
+    padded = [row + [(0, -1, 0, ABSENT, 0)] * (length - len(row)) for row in rows]
+    ids, block, place, target, task = torch.tensor(padded).unbind(-1)
+    pixels = pixels_of([scene.image for scene in batch])
+    return LanguageBatch(pixels, corners_of(first, count, grid), ids, block, place, target, task)
+
+
+def keep_some(features: Tensor, step: int, share_full: float = 0.7) -> Tensor:
+    """All of `[B, N, D]`, or (in 30 % of the steps) a random 11 to 100 % of it, in order.
+
+    So that the language model is not brittle to the mere length of its prefix.
+    """
+    generator = torch.Generator().manual_seed(step)
+    if torch.rand((), generator=generator) < share_full:
+        return features
+    count = features.shape[1]
+    kept = int(count * (1 / 9 + 8 / 9 * torch.rand((), generator=generator)))
+    order = torch.rand(features.shape[:2], generator=generator).argsort(dim=1)[:, :kept]
+    index = order.sort(dim=1).values.unsqueeze(-1).expand(-1, -1, features.shape[-1])
+    return features.gather(1, index)
+
+
+def block_mask(block: Tensor, prefix: int) -> Tensor:
+    """Additive attention mask `[B, 1, prefix + L, prefix + L]`.
+
+    The prefix is causal; a question's token sees the prefix and its own question up to itself, so
+    that every question stands as if it were alone behind the image.
+    """
+    count, length = block.shape
+    causal = torch.ones(prefix + length, prefix + length, dtype=torch.bool).tril()
+    owner = torch.cat([block.new_full((count, prefix), -2), block], dim=1)
+    same = (owner[:, :, None] == owner[:, None]) | (owner[:, None] == -2)
+    return torch.zeros(same.shape).masked_fill(~(same & causal), float("-inf")).unsqueeze(1)
+
+
+def language_loss(
+    tower: CLIPVisionModel, model: LlavaForConditionalGeneration, batch: LanguageBatch, step: int
+) -> tuple[Tensor, dict[str, float]]:
+    """Cross-entropy of the answers and, to log, the share of answers all right per task."""
+    depth = FEATURE_LAYER % (VISION.num_hidden_layers + 1)
+    with torch.no_grad():
+        features = encode_window(tower, batch.pixels, batch.corners, depth)[-1][:, 1:]
+    visual = model.model.multi_modal_projector(keep_some(features, step))
+    embed = model.get_input_embeddings()
+    start = torch.tensor([[model.config.text_config.bos_token_id, _user(model)]])
+    opening = embed(start).expand(len(visual), -1, -1)
+    embeds = torch.cat([opening, visual, embed(batch.ids)], dim=1)
+    prefix = 2 + visual.shape[1]
+    places = torch.arange(prefix).expand(len(visual), -1)
+    hidden = model.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=block_mask(batch.block, prefix),
+        position_ids=torch.cat([places, prefix + batch.place], dim=1),
+        use_cache=False,
+    ).last_hidden_state[:, prefix:]
+    asked = (batch.target != ABSENT).nonzero(as_tuple=True)
+    scores = model.lm_head(hidden[asked]).float()
+    right = scores.argmax(-1) == batch.target[asked]
+    logs = {}
+    for number, task in enumerate(TASKS):
+        mine = batch.task[asked] == number
+        question = (asked[0] * 1000 + batch.block[asked])[mine]
+        wrong = question[~right[mine]].unique().numel()
+        logs[task] = 1 - wrong / max(1, question.unique().numel())
+    return F.cross_entropy(scores, batch.target[asked]), logs
+
+
+def _user(model: LlavaForConditionalGeneration) -> int:
+    return model.config.image_token_id + 1  # "USER:" follows "<image>" in the vocabulary

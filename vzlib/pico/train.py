@@ -1,0 +1,141 @@
+"""Trains pico-llava from scratch: `python -m vzlib.pico.train`.
+
+Four stages: the tower on windows of the full grid, then on the full grid; the projector and the
+language model on windows, then on the full grid. Each can be killed and goes on where it last
+saved. The same seed on the same kind of machine gives the same weights.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+
+from vzlib.pico.architecture import (
+    GRID,
+    WINDOW,
+    build_llava,
+    build_processor,
+    build_tokenizer,
+    build_tower,
+)
+from vzlib.pico.examples import tower_batch
+from vzlib.pico.language import language_batch, language_loss
+from vzlib.pico.stage import train
+from vzlib.pico.tower import TowerHeads, tower_loss
+
+LEAST_DENSE = 0.25  # what the weight of the patch labels falls to on the full grid
+
+
+def _load(module: nn.Module, folder: Path, stage: str, part: str) -> None:
+    state = torch.load(folder / f"{stage}.pt", weights_only=True)
+    module.load_state_dict(state["modules"][part])
+
+
+def tower_on_windows(folder: Path, seed: int, steps: int) -> None:
+    tower, heads = build_tower(seed), TowerHeads()
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        return tower_loss(tower, heads, tower_batch(step * 32, 32, WINDOW, seed), dense=1.0)
+
+    train({"tower": tower, "heads": heads}, loss, name="tower-window", folder=folder, steps=steps,
+          rate=8e-4, warmup=200, decay=0.3)  # fmt: skip
+
+
+def tower_on_full_grid(folder: Path, seed: int, steps: int) -> None:
+    tower, heads = build_tower(seed), TowerHeads()
+    _load(tower, folder, "tower-window", "tower")
+    _load(heads, folder, "tower-window", "heads")
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        dense = max(LEAST_DENSE, 1 - step / steps)
+        return tower_loss(tower, heads, tower_batch(step * 16, 16, GRID, seed), dense)
+
+    train({"tower": tower, "heads": heads}, loss, name="tower", folder=folder, steps=steps,
+          rate=3e-4, warmup=50, decay=0.6)  # fmt: skip
+
+
+def _train_language(
+    tower: CLIPVisionModel,
+    model: LlavaForConditionalGeneration,
+    *,
+    name: str,
+    folder: Path,
+    seed: int,
+    steps: int,
+    count: int,
+    grid: int,
+    rate: float,
+    decay: float,
+) -> None:
+    tokenizer = build_tokenizer()
+    tower.to(torch.bfloat16).requires_grad_(False)
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        batch = language_batch(tokenizer, step * count, count, grid, 4, seed)
+        return language_loss(tower, model, batch, step)
+
+    modules = {
+        "projector": model.model.multi_modal_projector,
+        "language_model": model.model.language_model,
+        "head": model.lm_head,
+    }
+    train(modules, loss, name=name, folder=folder, steps=steps, rate=rate, warmup=100, decay=decay)
+
+
+def language_on_windows(folder: Path, seed: int, steps: int) -> None:
+    tower, model = build_tower(seed), build_llava(seed)
+    _load(tower, folder, "tower-window", "tower")
+    _train_language(tower, model, name="language-window", folder=folder, seed=seed, steps=steps,
+                    count=16, grid=WINDOW, rate=1e-3, decay=0.2)  # fmt: skip
+
+
+def language_on_full_grid(folder: Path, seed: int, steps: int) -> None:
+    tower, model = build_tower(seed), build_llava(seed)
+    _load(tower, folder, "tower", "tower")
+    _load(model.model.multi_modal_projector, folder, "language-window", "projector")
+    _load(model.model.language_model, folder, "language-window", "language_model")
+    _load(model.lm_head, folder, "language-window", "head")
+    _train_language(tower, model, name="language", folder=folder, seed=seed, steps=steps,
+                    count=8, grid=GRID, rate=7e-4, decay=0.7)  # fmt: skip
+
+
+def export(folder: Path, seed: int, target: Path) -> None:
+    """Writes the checkpoint in Hugging Face format, weights in bfloat16."""
+    model = build_llava(seed)
+    _load(model.model.vision_tower, folder, "tower", "tower")
+    _load(model.model.multi_modal_projector, folder, "language", "projector")
+    _load(model.model.language_model, folder, "language", "language_model")
+    _load(model.lm_head, folder, "language", "head")
+    model.to(torch.bfloat16).save_pretrained(target)
+    build_processor().save_pretrained(target)
+
+
+STAGES: dict[str, tuple[Callable[[Path, int, int], None], int]] = {
+    "tower-window": (tower_on_windows, 2000),
+    "tower": (tower_on_full_grid, 800),
+    "language-window": (language_on_windows, 1600),
+    "language": (language_on_full_grid, 1500),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("results/pico"))
+    parser.add_argument("--target", type=Path, default=Path("checkpoints/pico-llava"))
+    parser.add_argument("--stage", choices=[*STAGES, "export"], help="run this one only")
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    for name, (run, steps) in STAGES.items():
+        if arguments.stage in (None, name):
+            run(arguments.folder, arguments.seed, steps)
+    if arguments.stage in (None, "export"):
+        export(arguments.folder, arguments.seed, arguments.target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""The method on plain tensors: received attention, dominant selection, contextual merging, concentration.
+"""The method on plain tensors: received attention, selection, merging, and what measures them.
 
-Nothing here knows a model. Names are imported on first use, so that `Budget` costs no import of torch.
+Nothing here knows a model. Names load on first use, so that `Budget` costs no import of torch.
 """
 
 from importlib import import_module

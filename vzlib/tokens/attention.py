@@ -9,16 +9,17 @@ from vzlib.tokens.precision import at_least_float32, without_autocast
 def received_attention(
     queries: Tensor, keys: Tensor, scale: float, valid: Tensor | None = None, chunk: int = 512
 ) -> Tensor:
-    """Mean softmax attention over heads and queries that each token receives: [B, S], fp32.
+    """Softmax attention that each token receives, mean over heads and queries: [B, S], fp32.
 
-    Algorithm 3 of the paper (encoders without CLS) when the queries are those of all tokens, the CLS row of
-    Algorithm 1 when the only query is the CLS token's: the paper sums over heads, which ranks alike.
+    With the queries of all tokens this is Algorithm 3 of the paper (encoders without CLS), with
+    the CLS query alone Algorithm 1, where the paper sums over heads: the same ranking.
 
-    queries: [B, H, Q, d], unscaled. keys: [B, H, S, d]. scale: factor on the logits, d ** -0.5 in most encoders.
-    valid: [B, S] bool, False for padding, which receives 0. When Q == S the queries are the tokens themselves
-        and those of padding do not vote; otherwise all queries vote.
-    chunk: queries rated at a time; at most two [B, H, chunk, S] tensors live at once.
-    The result carries no gradient (a choice of tokens has none, and autograd would keep the map).
+    queries: [B, H, Q, d], unscaled. keys: [B, H, S, d].
+    scale: factor on the logits, d ** -0.5 in most encoders.
+    valid: [B, S] bool, False for padding, which receives 0. When Q == S the queries are the
+        tokens themselves and those of padding do not vote; otherwise all queries vote.
+    chunk: queries taken at a time; at most two [B, H, chunk, S] tensors live at once.
+    No gradient flows: choosing tokens has none, and autograd would keep the whole map.
     float64 queries and keys give float64. Raises ValueError for shapes that do not fit.
     """
     _check(queries, keys, valid, chunk)
@@ -40,10 +41,13 @@ def received_attention(
     return received if valid is None else received * valid
 
 
-def cls_attention(queries: Tensor, keys: Tensor, scale: float, valid: Tensor | None = None) -> Tensor:
-    """Attention of the CLS token (index 0) to every token, itself included, mean over heads: [B, S], fp32.
+def cls_attention(
+    queries: Tensor, keys: Tensor, scale: float, valid: Tensor | None = None
+) -> Tensor:
+    """Attention of the CLS token (index 0) to all tokens and itself, mean over heads: [B, S], fp32.
 
-    queries: [B, H, Q >= 1, d], of which only the first is read. The rest as in `received_attention`.
+    queries: [B, H, Q >= 1, d], of which only the first is read.
+    Everything else as in `received_attention`.
     """
     return received_attention(queries[:, :, :1], keys, scale, valid)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from numbers import Integral
 
-# The released code spends every budget of the paper 54:10 on dominant and contextual tokens (Tables 8 and 9).
+# Every budget in the paper is split 54:10 into dominant and contextual tokens (Tables 8 and 9).
 PAPER_DOMINANT, PAPER_TOTAL = 54, 64
 
 
@@ -17,8 +17,7 @@ class Budget:
 
     dominant: at least 1; counts the CLS token when `cls`, as in the released code and Tables 8-9.
     contextual: at least 0.
-    cls: token 0 is a CLS token, which rates the others and always stays. False for encoders without
-        one, and where it was cut off.
+    cls: token 0 is a CLS token, which always stays. False for encoders without one.
     Raises BudgetError when a count is no integer or too small, or `cls` is no bool.
     """
 
@@ -34,7 +33,7 @@ class Budget:
 
     @classmethod
     def retain(cls, total: int, *, has_cls: bool = True) -> "Budget":
-        """Budget of `total` >= 1 tokens, split 54:10 as the paper does: 64 -> 54 + 10, 192 -> 162 + 30.
+        """Budget of `total` >= 1 tokens, split 54:10 as in the paper: 192 -> 162 + 30.
 
         `dominant` is rounded to the nearest integer, halves to even. Raises BudgetError.
         """
@@ -44,7 +43,7 @@ class Budget:
 
     @classmethod
     def all(cls, tokens: int) -> "Budget":
-        """Budget that keeps every one of `tokens` patches untouched and no CLS token. Raises BudgetError."""
+        """Budget that keeps each of `tokens` >= 1 tokens as it is. Raises BudgetError."""
         return cls(_count("tokens", tokens, at_least=1), 0, cls=False)
 
     @property
@@ -58,7 +57,7 @@ class Budget:
         return self.dominant - self.cls
 
     def check(self, tokens: int) -> None:
-        """Raise BudgetError unless an encoder output of `tokens` tokens, CLS included, can pay for this budget."""
+        """Raise BudgetError if an encoder gives fewer tokens than this, its CLS token included."""
         if self.total > tokens:
             raise BudgetError(
                 f"budget of {self.total} tokens ({self}) is more than there is: "
@@ -66,9 +65,10 @@ class Budget:
             )
 
     def __str__(self) -> str:
-        patches = f"{self.patches} patch{'' if self.patches == 1 else 'es'}"
+        patches = f"{self.patches} {'patch' if self.patches == 1 else 'patches'}"
         kept = f"CLS + {patches}" if self.cls else patches
-        return f"{kept} + {self.contextual} contextual = {self.total} token{'' if self.total == 1 else 's'}"
+        tokens = f"{self.total} {'token' if self.total == 1 else 'tokens'}"
+        return f"{kept} + {self.contextual} contextual = {tokens}"
 
 
 def _count(name: str, value: object, at_least: int) -> int:

@@ -1,8 +1,11 @@
-"""How concentrated a distribution of attention over tokens is (Figures 2, 5 and 9-13 show it, these measure it).
+"""How concentrated attention is on few tokens: Figures 2, 5 and 9-13 show it, these measure it.
 
-Every measure takes weights of at least 0 of shape [..., S], which need not sum to 1, and gives [...] in fp32
-(float64 for float64). A row without any weight has no distribution and gives NaN.
+Every measure takes weights >= 0 of shape [..., S], which need not sum to 1, and gives [...] in
+fp32 (float64 for float64). A row without any weight has no distribution and gives NaN. No tokens
+at all (S = 0) raise ValueError.
 """
+
+import math
 
 from torch import Tensor, arange
 
@@ -18,23 +21,25 @@ def gini(weights: Tensor) -> Tensor:
 
 
 def normalized_entropy(weights: Tensor) -> Tensor:
-    """Shannon entropy over its maximum log S: 1 when all tokens weigh the same, 0 when one has everything.
-
-    A single token counts as evenly spread: 1.
+    """Shannon entropy divided by its maximum, log S: 1 when all tokens weigh the same, 0 when one
+    has everything. A single token counts as evenly spread: 1.
     """
     entropy = _entropy(weights)
-    tokens = entropy.new_tensor(weights.shape[-1])
-    return entropy / tokens.log() if weights.shape[-1] > 1 else entropy + 1
+    tokens = weights.shape[-1]
+    return entropy / math.log(tokens) if tokens > 1 else entropy + 1
 
 
 def effective_tokens(weights: Tensor) -> Tensor:
-    """exp(Shannon entropy) (perplexity, not 1 / sum of squares): from 1, one has everything, to S, all the same."""
+    """exp(Shannon entropy), the perplexity (not 1 / sum of squares): S when all tokens weigh the
+    same, 1 when one has everything.
+    """
     return _entropy(weights).exp()
 
 
 def top_share(weights: Tensor, fraction: float = 0.1) -> Tensor:
-    """Share of the weight that the heaviest `fraction` of tokens has (rounded to whole tokens, at least one).
+    """Share of all weight that the heaviest tokens have.
 
+    fraction: of the S tokens, rounded to whole tokens, at least one.
     Raises ValueError unless 0 < fraction <= 1.
     """
     if not 0 < fraction <= 1:
@@ -45,7 +50,7 @@ def top_share(weights: Tensor, fraction: float = 0.1) -> Tensor:
 
 def _shares(weights: Tensor) -> Tensor:
     if weights.ndim == 0 or weights.shape[-1] == 0:
-        raise ValueError(f"weights must be [..., S] with at least one token, not {tuple(weights.shape)}")
+        raise ValueError(f"weights must be [..., S] with S >= 1, not {tuple(weights.shape)}")
     weights = at_least_float32(weights)
     return weights / weights.sum(dim=-1, keepdim=True)
 

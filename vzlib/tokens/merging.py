@@ -1,4 +1,4 @@
-"""Contextual merging: what dominant selection leaves over, folded into a few tokens by the similarity of keys."""
+"""Contextual merging: what selection leaves over, folded into a few tokens by similar keys."""
 
 from typing import Literal, get_args
 
@@ -15,23 +15,28 @@ MergeRule = Literal["code", "paper"]
 def merge_contextual(
     hidden: Tensor, keys: Tensor, kept: Tensor, contextual: int, merge: MergeRule = "code"
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Merge all tokens but the kept ones into `contextual` tokens (Algorithm 2; details as in the released code).
+    """Merge all tokens but the kept ones into `contextual` tokens (Algorithm 2, released code).
 
-    Every step-th leftover in spatial order is a target, step = max(1, leftovers // contextual); every other leftover
-    joins the target whose key is most similar by cosine (the first target among equals).
+    Every step-th leftover in spatial order is a target, step = max(1, leftovers // contextual), as
+    in the released code. Every other leftover joins the target whose key is most similar by
+    cosine; among equals (in fp32) the first target.
 
-    hidden: [B, S, D]. keys: [B, S, d], averaged over heads. kept: [B, dominant], distinct indices into S.
+    hidden: [B, S, D]. keys: [B, S, d], averaged over heads.
+    kept: [B, dominant], distinct indices into S.
     merge: "code" adds the mean of the merged tokens to the target, as the released code does;
         "paper" averages the whole group, target included.
-    Returns the tokens [B, contextual, D]; targets [B, contextual], their indices into S; assignment [B, S], the
-    contextual token each token went into (a target: its own), -1 for none. Gradients flow through `hidden` only.
-    Raises ValueError for an unknown rule, BudgetError when fewer than `contextual` tokens are left over.
+    Returns the tokens [B, contextual, D]; targets [B, contextual], their indices into S, ascending;
+    assignment [B, S], the contextual token that each token went into (a target: its own), -1 for
+    none. Gradients flow through `hidden` only.
+    Raises ValueError for an unknown rule, BudgetError when too few tokens are left over.
     """
     check_merge_rule(merge)
     batch, tokens = hidden.shape[:2]
     leftovers = tokens - kept.shape[1]
     if not 0 <= contextual <= leftovers:
-        raise BudgetError(f"contextual={contextual} must be between 0 and the {leftovers} tokens left over")
+        raise BudgetError(
+            f"contextual={contextual} must be between 0 and {leftovers}, the tokens left over"
+        )
     if contextual == 0:
         nothing = torch.empty(batch, 0, dtype=torch.long, device=hidden.device)
         return hidden[:, :0], nothing, nothing.new_full((batch, tokens), -1)
@@ -58,8 +63,9 @@ def take_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
 
 def check_merge_rule(merge: str) -> None:
     """Raise ValueError unless `merge` names a merge rule."""
-    if merge not in get_args(MergeRule):
-        raise ValueError(f"merge={merge!r} must be one of {', '.join(map(repr, get_args(MergeRule)))}")
+    rules = get_args(MergeRule)
+    if merge not in rules:
+        raise ValueError(f"merge={merge!r} must be one of {', '.join(map(repr, rules))}")
 
 
 def _targets(kept: Tensor, tokens: int, contextual: int) -> Tensor:
@@ -71,8 +77,8 @@ def _targets(kept: Tensor, tokens: int, contextual: int) -> Tensor:
 
 def _most_similar(keys: Tensor, targets: Tensor) -> Tensor:
     keys = at_least_float32(keys)
-    # The length of a token's own key does not change which target is nearest, so only targets are normalised.
-    # A target with a zero key keeps it (no NaN): its similarity to every token is 0.
+    # Only targets are normalised: the length of a token's own key does not change its nearest one.
+    # A zero key stays zero (no NaN), with similarity 0 to every token.
     directions = normalize(take_tokens(keys, targets), dim=-1)
     with without_autocast(keys):
         return (keys @ directions.transpose(1, 2)).argmax(dim=2)

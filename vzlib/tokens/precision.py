@@ -12,7 +12,7 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[None]:
-    """Context in which autocast does not lower the dtype of matrix products on the device of `tensor`."""
+    """Context in which autocast leaves matrix products on the device of `tensor` alone."""
     device = tensor.device.type
     if torch.amp.is_autocast_available(device):  # the meta device has none
         return torch.autocast(device, enabled=False)

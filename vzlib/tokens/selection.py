@@ -12,11 +12,12 @@ from vzlib.tokens.merging import MergeRule, check_merge_rule, merge_contextual, 
 class ZippedTokens(NamedTuple):
     """The tokens that go on to the language model, and where each came from.
 
-    tokens: [B, dominant + contextual, D], dominant ones in spatial order (CLS first), then contextual ones.
+    tokens: [B, dominant + contextual, D], dominant ones in spatial order (CLS first), then
+        contextual ones.
     kept: [B, dominant], indices into S of the dominant tokens, ascending.
-    targets: [B, contextual], indices into S of the tokens that the others were merged into, ascending.
-    assignment: [B, S], which contextual token each token went into (a target: its own); -1 for dominant tokens,
-        and for the dropped ones of a budget without contextual tokens.
+    targets: [B, contextual], indices into S of the tokens that others merged into, ascending.
+    assignment: [B, S], the contextual token that each token went into (a target: its own); -1 for
+        dominant tokens, and for those dropped by a budget without contextual tokens.
     """
 
     tokens: Tensor
@@ -34,13 +35,14 @@ def select_and_merge(
     *,
     validate: bool = False,
 ) -> ZippedTokens:
-    """VisionZip: keep the dominant tokens, merge the rest into contextual ones (Algorithms 1-3, released code).
+    """VisionZip: keep the dominant tokens, merge the rest (Algorithms 1-3, released code).
 
-    hidden: [B, S, D], encoder features. scores: [B, S], received attention. keys: [B, S, d], averaged over heads.
+    hidden: [B, S, D], encoder features. scores: [B, S], received attention.
+    keys: [B, S, d], averaged over heads.
     merge: "code" or "paper", see `merge_contextual`.
-    validate: look for NaN and infinity first. Off by default since it makes the host wait for the device; callers
-        check once where data enters.
-    Raises BudgetError when the budget exceeds S, ValueError for shapes, dtypes or values that do not fit.
+    validate: look for NaN and infinity first. Off by default, since it makes the host wait for the
+        device; callers check once where data enters.
+    Raises BudgetError when the budget exceeds S, ValueError for arguments that do not fit.
     """
     _check(hidden, scores, keys)
     budget.check(hidden.shape[1])
@@ -54,10 +56,12 @@ def select_and_merge(
 
 
 def select_dominant(scores: Tensor, dominant: int, cls: bool = True) -> Tensor:
-    """Indices of the tokens that receive most attention: [B, dominant], ascending (Algorithms 1 and 3).
+    """Indices of the tokens that receive most attention: [B, dominant], ascending.
+
+    Algorithm 1 with CLS (which counts among the `dominant`, as in the released code), 3 without.
 
     scores: [B, S]. Among equal scores the lower index wins, on every device.
-    cls: token 0 is the CLS token; it is kept whatever its score, and counts as one of `dominant`.
+    cls: token 0 is the CLS token, kept whatever its score.
     Raises BudgetError unless 1 <= dominant <= S.
     """
     if not 1 <= dominant <= scores.shape[1]:
@@ -71,8 +75,8 @@ def select_dominant(scores: Tensor, dominant: int, cls: bool = True) -> Tensor:
 def check_finite(**tensors: Tensor) -> None:
     """Raise ValueError naming the first of `tensors` that holds NaN or infinity.
 
-    Waits for the device, so it belongs where data enters and not in the hot path. Does nothing for tensors
-    without values: on the meta device and while torch.compile traces.
+    Waits for the device, so it belongs where data enters and not in the hot path. Does nothing
+    for tensors without values: on the meta device and while torch.compile traces.
     """
     if torch.compiler.is_compiling():
         return
@@ -87,11 +91,15 @@ def check_finite(**tensors: Tensor) -> None:
 
 
 def _check(hidden: Tensor, scores: Tensor, keys: Tensor) -> None:
-    expected = {"hidden": (hidden, 3, "[B, S, D]"), "scores": (scores, 2, "[B, S]"), "keys": (keys, 3, "[B, S, d]")}
-    for name, (tensor, dimensions, shape) in expected.items():
-        if tensor.ndim != dimensions or tensor.shape[:2] != hidden.shape[:2]:
+    for name, tensor, shape in (
+        ("hidden", hidden, "[B, S, D]"),
+        ("scores", scores, "[B, S]"),
+        ("keys", keys, "[B, S, d]"),
+    ):
+        if tensor.ndim != len(shape.split()) or tensor.shape[:2] != hidden.shape[:2]:
             raise ValueError(
-                f"{name} must be {shape} with the B and S of hidden {tuple(hidden.shape)}, not {tuple(tensor.shape)}"
+                f"{name} must be {shape}, B and S as in hidden {tuple(hidden.shape)}, "
+                f"not {tuple(tensor.shape)}"
             )
         if not tensor.is_floating_point():
             raise ValueError(f"{name} must be floating point, not {tensor.dtype}")

@@ -136,7 +136,7 @@ def verify(folder: Path) -> None:
         DamagedEntry: saying which file is missing, unreadable or altered.
     """
     record = _provenance(folder)
-    if _key({name: record.get(name) for name in INGREDIENTS}) != folder.name:
+    if _key({name: record[name] for name in INGREDIENTS}) != folder.name:
         raise DamagedEntry(f"{folder / PROVENANCE} does not belong to the key {folder.name[:12]}")
     for name, expected in record["files"].items():
         try:
@@ -155,7 +155,7 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _key(ingredients: dict[str, Any]) -> str:
+def _key(ingredients: Mapping[str, Any]) -> str:
     return _hash(_canonical(ingredients).encode())
 
 
@@ -169,8 +169,9 @@ def _provenance(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DamagedEntry(f"{path} cannot be read: {error}") from None
-    if not isinstance(record, dict) or ROWS not in record.get("files", {}):
-        raise DamagedEntry(f"{path} lists no {ROWS}")
+    digest = record.pop("digest", None) if isinstance(record, dict) else None
+    if digest != _hash(_canonical(record).encode()):
+        raise DamagedEntry(f"{path} differs from the hash it carries")
     return record
 
 
@@ -226,6 +227,7 @@ def _publish(
     for name, table in tables.items():
         table.to_parquet(aside / name, index=False)
     record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
+    record["digest"] = _hash(_canonical(record).encode())
     (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     for path in (*aside.iterdir(), aside):
         _synchronise(path)

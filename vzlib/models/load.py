@@ -50,9 +50,9 @@ def load(
         cache if it is there and the hub is not reachable).
     device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
 
-    Raises LoadError (a ValueError), before weights are read, for a name that leads nowhere, parts of
-    a folder that are missing, and a device or dtype that there is not; after, for weights that do
-    not fit the config.
+    Raises LoadError (a ValueError), before weights are read, for a name that leads nowhere, for
+    missing parts of a folder, and for a device or dtype that there is not; after, for weights that
+    do not fit the config.
     """
     place = _device(device)
     number = _dtype(dtype, place)

@@ -243,7 +243,8 @@ def _rates_by_cls(tower: nn.Module, cls: bool | None) -> bool:
 
 
 def _blocks(tower: nn.Module) -> nn.ModuleList:
-    return getattr(tower.encoder, family_of(tower).blocks)
+    family = family_of(tower)  # first, as an unknown tower may have no encoder to look into
+    return getattr(tower.encoder, family.blocks)
 
 
 def _embed(

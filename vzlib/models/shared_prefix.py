@@ -1,0 +1,95 @@
+"""Many questions about one image in one forward pass: they share the image as their prefix.
+
+Each question attends to the prefix and to itself alone and counts its positions from the prefix, so
+its logits are those of a pass of its own.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vzlib.models.answer import prompt
+
+NO_BLOCK, PREFIX = -1, -2
+
+
+def block_mask(block: Tensor, prefix: int) -> Tensor:
+    """Additive attention mask `[B, 1, prefix + L, prefix + L]` for questions behind a prefix.
+
+    block: `[B, L]` number of the question that a token belongs to, `NO_BLOCK` for padding.
+    prefix: tokens before the questions, causal among themselves.
+    """
+    count, length = block.shape
+    causal = torch.ones(prefix + length, prefix + length, dtype=torch.bool, device=block.device)
+    owner = torch.cat([block.new_full((count, prefix), PREFIX), block], dim=1)
+    same = (owner[:, :, None] == owner[:, None]) | (owner[:, None] == PREFIX)
+    mask = torch.zeros(same.shape, device=block.device)
+    return mask.masked_fill(~(same & causal.tril()), float("-inf")).unsqueeze(1)
+
+
+@torch.no_grad()
+def answered_right(
+    model: Any, processor: Any, visual: Tensor, asked: Sequence[Sequence[tuple[str, str]]]
+) -> list[list[bool]]:
+    """Whether greedy decoding would give exactly each answer, end of sequence included.
+
+    Greedy decoding gives an answer if and only if every one of its tokens is the most likely one
+    behind the true tokens before it, which one pass tells.
+
+    model: a LLaVA with a decoder that takes a 4-D mask (eager or sdpa attention).
+    visual: `[B, K, H]` projected visual tokens, one row per image.
+    asked: for each image its (question, answer) pairs.
+    """
+    opening, rows = _tokens(processor, asked)
+    length = max(sum(len(question) - 1 for question, _ in row) for row in rows)
+    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    block, place = torch.full_like(ids, NO_BLOCK), torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        end = 0
+        for number, (question, _) in enumerate(row):
+            start, end = end, end + len(question) - 1  # nothing follows the last token
+            ids[i, start:end] = torch.tensor(question[:-1])
+            block[i, start:end] = number
+            place[i, start:end] = torch.arange(len(question) - 1)
+
+    device, embed = visual.device, model.get_input_embeddings()
+    first = embed(torch.tensor(opening, device=device)).expand(len(rows), -1, -1)
+    embeds = torch.cat([first, visual.to(first.dtype), embed(ids.to(device))], dim=1)
+    prefix = embeds.shape[1] - length
+    positions = torch.cat([torch.arange(prefix).expand(len(rows), -1), prefix + place], dim=1)
+    hidden = model.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=block_mask(block.to(device), prefix).to(embeds.dtype),
+        position_ids=positions.to(device),
+        use_cache=False,
+    ).last_hidden_state[:, prefix:]
+    best = model.lm_head(hidden).argmax(-1).cpu()
+    verdicts = []
+    for i, row in enumerate(rows):
+        verdicts.append([])
+        for number, (question, answer) in enumerate(row):
+            said = best[i][block[i] == number][-answer:].tolist()
+            verdicts[-1].append(said == question[-answer:])
+    return verdicts
+
+
+def _tokens(
+    processor: Any, asked: Sequence[Sequence[tuple[str, str]]]
+) -> tuple[list[int], list[list[tuple[list[int], int]]]]:
+    """The ids before the image, and for each question those behind it with its answer's length."""
+    tokenizer = processor.tokenizer
+    image = tokenizer.convert_tokens_to_ids(processor.image_token)
+    opening: list[int] = []
+    rows = []
+    for pairs in asked:
+        rows.append([])
+        for question, answer in pairs:
+            bare = tokenizer(prompt(processor, question))["input_ids"]
+            full = tokenizer(f"{prompt(processor, question)} {answer}")["input_ids"]
+            full.append(tokenizer.eos_token_id)
+            at = full.index(image)
+            opening = full[:at]
+            rows[-1].append((full[at + 1 :], len(full) - len(bare)))
+    return opening, rows

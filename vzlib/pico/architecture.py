@@ -119,7 +119,7 @@ def build_llava(seed: int) -> LlavaForConditionalGeneration:
     config = LlavaConfig(
         vision_config=VISION,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=SPECIAL.index("<image>"),
         image_seq_length=GRID * GRID,
         vision_feature_layer=FEATURE_LAYER,
         vision_feature_select_strategy="default",
@@ -131,9 +131,10 @@ def build_llava(seed: int) -> LlavaForConditionalGeneration:
         for layer in model.model.language_model.layers:
             for output in (layer.self_attn.o_proj, layer.mlp.down_proj):
                 output.weight.div_(depth)
-        for linear in (m for m in model.model.multi_modal_projector.modules() if isinstance(m, nn.Linear)):
-            nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
-            nn.init.zeros_(linear.bias)
+        for part in model.model.multi_modal_projector.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.normal_(part.weight, std=part.in_features**-0.5)
+                nn.init.zeros_(part.bias)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
 

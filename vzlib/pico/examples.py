@@ -12,7 +12,15 @@ from vzlib.scenes import sprites
 
 ABSENT = -100  # where a label says nothing; the losses ignore it
 KINDS = ("background", "shape", "number", "word", "digit")
-PATCH_LABELS = {"kind": 5, "colour": 7, "shape": 6, "tens": 10, "units": 10, "word": 16, "digit": 10}
+PATCH_LABELS = {
+    "kind": 5,
+    "colour": 7,
+    "shape": 6,
+    "tens": 10,
+    "units": 10,
+    "word": 16,
+    "digit": 10,
+}
 IMAGE_LABELS = {"count": 7, "tens": 10, "units": 10, "word": 16, "digit": 10}
 CAPTION_LENGTH = 24
 
@@ -23,7 +31,8 @@ class TowerBatch:
 
     pixels `[B, 3, P, P]`; corners `[B, 2]`; patch labels name -> `[B, G * G]`; centres
     `[B, G * G, 2]` of the object on a patch, in grid sides (NaN on background); image labels
-    name -> `[B]`; present `[B, 42]` colour-shape pairs; captions `[B, CAPTION_LENGTH]` word numbers.
+    name -> `[B]`; present `[B, 42]` colour-shape pairs; captions
+    `[B, CAPTION_LENGTH]` word numbers.
     """
 
     pixels: Tensor
@@ -78,11 +87,13 @@ def tower_batch(first: int, count: int, grid: int, seed: int) -> TowerBatch:
         caption: list[int] = []
         for thing in scene.objects:
             labels = labels_of(thing)
-            touched = slice(thing.top // 8, -(-(thing.top + thing.height) // 8)), slice(
-                thing.left // 8, -(-(thing.left + thing.width) // 8)
+            touched = (
+                slice(thing.top // 8, -(-(thing.top + thing.height) // 8)),
+                slice(thing.left // 8, -(-(thing.left + thing.width) // 8)),
             )
-            core = slice((thing.top + 5) // 8, (thing.top + thing.height + 3) // 8), slice(
-                (thing.left + 5) // 8, (thing.left + thing.width + 3) // 8
+            core = (
+                slice((thing.top + 5) // 8, (thing.top + thing.height + 3) // 8),
+                slice((thing.left + 5) // 8, (thing.left + thing.width + 3) // 8),
             )
             patch_labels["kind"][i][touched] = ABSENT  # a sliver is neither object nor background
             for name, value in labels.items():

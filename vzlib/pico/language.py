@@ -8,10 +8,12 @@ from torch.nn import functional as F
 from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from vzlib import scenes
-from vzlib.pico.architecture import FEATURE_LAYER, VISION, encode_window
+from vzlib.models.shared_prefix import block_mask
+from vzlib.pico.architecture import FEATURE_LAYER, SPECIAL, VISION, encode_window
 from vzlib.pico.examples import ABSENT, corners_of, pixels_of
 
 TASKS = tuple(scenes.TASKS)
+OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the image
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,19 @@ def language_batch(
     tokenizer: PreTrainedTokenizerFast, first: int, count: int, grid: int, each: int, seed: int
 ) -> LanguageBatch:
     """Training scenes `first` to `first + count - 1`, up to `each` questions of every task."""
-    number = tokenizer.get_vocab()
+    vocabulary = tokenizer.get_vocab()
     batch = [scenes.make(first + i, "train", seed=seed, grid=grid) for i in range(count)]
     rows = []
     for scene in batch:
         row = []  # (ids, block, place, target, task) per token
-        for block, question in enumerate(scenes.ask(scene, each)):
+        for number, question in enumerate(scenes.ask(scene, each)):
             words = [*question.text.split(), "ASSISTANT:", *question.answer.split(), "</s>"]
-            ids = [number[word] for word in words]
+            tokens = [vocabulary[word] for word in words]
             start = words.index("ASSISTANT:")
-            task = TASKS.index(question.task)
+            about = TASKS.index(question.task)
             row += [
-                (ids[i], block, i, ids[i + 1] if i >= start else ABSENT, task)
-                for i in range(len(ids) - 1)
+                (tokens[i], number, i, tokens[i + 1] if i >= start else ABSENT, about)
+                for i in range(len(tokens) - 1)
             ]
         rows.append(row)
     length = max(map(len, rows))
@@ -73,19 +75,6 @@ def keep_some(features: Tensor, step: int, share_full: float = 0.7) -> Tensor:
     return features.gather(1, index)
 
 
-def block_mask(block: Tensor, prefix: int) -> Tensor:
-    """Additive attention mask `[B, 1, prefix + L, prefix + L]`.
-
-    The prefix is causal; a question's token sees the prefix and its own question up to itself, so
-    that every question stands as if it were alone behind the image.
-    """
-    count, length = block.shape
-    causal = torch.ones(prefix + length, prefix + length, dtype=torch.bool).tril()
-    owner = torch.cat([block.new_full((count, prefix), -2), block], dim=1)
-    same = (owner[:, :, None] == owner[:, None]) | (owner[:, None] == -2)
-    return torch.zeros(same.shape).masked_fill(~(same & causal), float("-inf")).unsqueeze(1)
-
-
 def language_loss(
     tower: CLIPVisionModel, model: LlavaForConditionalGeneration, batch: LanguageBatch, step: int
 ) -> tuple[Tensor, dict[str, float]]:
@@ -95,10 +84,9 @@ def language_loss(
         features = encode_window(tower, batch.pixels, batch.corners, depth)[-1][:, 1:]
     visual = model.model.multi_modal_projector(keep_some(features, step))
     embed = model.get_input_embeddings()
-    start = torch.tensor([[model.config.text_config.bos_token_id, _user(model)]])
-    opening = embed(start).expand(len(visual), -1, -1)
+    opening = embed(torch.tensor([OPENING])).expand(len(visual), -1, -1)
     embeds = torch.cat([opening, visual, embed(batch.ids)], dim=1)
-    prefix = 2 + visual.shape[1]
+    prefix = len(OPENING) + visual.shape[1]
     places = torch.arange(prefix).expand(len(visual), -1)
     hidden = model.model.language_model(
         inputs_embeds=embeds,
@@ -116,7 +104,3 @@ def language_loss(
         wrong = question[~right[mine]].unique().numel()
         logs[task] = 1 - wrong / max(1, question.unique().numel())
     return F.cross_entropy(scores, batch.target[asked]), logs
-
-
-def _user(model: LlavaForConditionalGeneration) -> int:
-    return model.config.image_token_id + 1  # "USER:" follows "<image>" in the vocabulary

@@ -63,7 +63,9 @@ def train(
         optimizer.step()
         spent = seconds + time.process_time() - begun
         if step % LOG_EVERY == 0 or step + 1 == steps:
-            history.append({"step": step, "cpu_seconds": round(spent), "loss": value.item(), **logs})
+            history.append(
+                {"step": step, "cpu_seconds": round(spent), "loss": value.item(), **logs}
+            )
             bar.set_postfix({k: f"{v:.2f}" for k, v in history[-1].items() if k not in ("step",)})
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             state = {

@@ -72,7 +72,7 @@ def _train_language(
     decay: float,
 ) -> None:
     tokenizer = build_tokenizer()
-    tower.to(torch.bfloat16).requires_grad_(False)
+    tower.bfloat16().requires_grad_(False)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         batch = language_batch(tokenizer, step * count, count, grid, 4, seed)
@@ -110,7 +110,8 @@ def export(folder: Path, seed: int, target: Path) -> None:
     _load(model.model.multi_modal_projector, folder, "language", "projector")
     _load(model.model.language_model, folder, "language", "language_model")
     _load(model.lm_head, folder, "language", "head")
-    model.to(torch.bfloat16).save_pretrained(target)
+    model.bfloat16()
+    model.save_pretrained(target)
     build_processor().save_pretrained(target)
 
 

@@ -1,6 +1,6 @@
-"""The real photographs that ship with scikit-image, scikit-learn and matplotlib, as scene backgrounds.
+"""The real photographs that ship with scikit-image, scikit-learn and matplotlib, as backgrounds.
 
-Train and test photographs are disjoint, so that a model can be scored on backgrounds it has never seen.
+Train and test photographs are disjoint, so that a model is scored on backgrounds it never saw.
 """
 
 from functools import cache

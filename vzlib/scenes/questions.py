@@ -16,7 +16,10 @@ Objects = tuple[SceneObject, ...]
 Asked = tuple[str, str, tuple[int, ...]] | None
 
 GAP = 16  # pixels by which centres must differ before a relation is asked about
-_TEMPLATE_WORDS = "is there a what colour the shape how many shapes are number on sign word written which digit by hand left or right above below of yes no ?"  # noqa: E501
+_TEMPLATE_WORDS = (
+    "is there a what colour the shape how many shapes are number on sign word written which digit "
+    "by hand left or right above below of yes no ?"
+)
 
 
 def vocabulary() -> list[str]:
@@ -31,7 +34,7 @@ def ask(scene: Scene, each: int = 1) -> list[Question]:
     lie apart) is left out.
     """
     uniform = stream(scene.split, scene.seed, scene.index, purpose=1)
-    questions = []
+    questions: list[Question] = []
     for task, template in TASKS.items():
         asked: dict[str, Question] = {}
         for _ in range(3 * each):
@@ -81,13 +84,15 @@ def _attribute(objects: Objects, uniform: Iterator[float]) -> Asked:
         if not unique:
             return None
         chosen = _pick(unique, uniform)
-        return f"what colour is the {objects[chosen].shape} ?", str(objects[chosen].colour), (chosen,)
+        thing = objects[chosen]
+        return f"what colour is the {thing.shape} ?", str(thing.colour), (chosen,)
     counts = Counter(objects[i].colour for i in shapes)
     unique = [i for i in shapes if counts[objects[i].colour] == 1]
     if not unique:
         return None
     chosen = _pick(unique, uniform)
-    return f"what shape is the {objects[chosen].colour} shape ?", str(objects[chosen].shape), (chosen,)
+    thing = objects[chosen]
+    return f"what shape is the {thing.colour} shape ?", str(thing.shape), (chosen,)
 
 
 def _counting(objects: Objects, uniform: Iterator[float]) -> Asked:

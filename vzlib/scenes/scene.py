@@ -13,7 +13,7 @@ VERSION = 1  # raised with every change that changes the bytes of a scene or its
 PATCH = 8  # pixels; objects are aligned to this grid to within one pixel
 
 Kind = Literal["shape", "number", "word", "digit"]
-SIDES = ((14, 16, 0.5), (20, 24, 0.35), (28, 32, 0.15))  # shortest, longest, share of the shapes
+SIDES = ((14, 16, 0.5), (20, 24, 0.85), (28, 32, 1.0))  # shortest, longest, share up to here
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,7 @@ def _choose(split: Split, grid: int, uniform: Iterator[float]) -> list[tuple[Kin
 
 def _side(uniform: Iterator[float]) -> int:
     size, place = next(uniform), next(uniform)
-    for shortest, longest, share in SIDES:
-        if size < share:
-            break
-        size -= share
+    shortest, longest = next((a, b) for a, b, share in SIDES if size < share)
     return shortest + int(place * (longest - shortest + 1))
 
 

@@ -67,16 +67,18 @@ def sign(text: str, dark: bool) -> np.ndarray:
 
 @cache
 def handwritten(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Real handwritten digits (UCI, through scikit-learn) on paper: `uint8 [N, 24, 24]`, labels `[N]`.
+    """Real handwritten digits (UCI, through scikit-learn) on paper, with their labels.
 
-    The first 1 400 writers' samples are for training, the other 397 for testing.
+    Images `uint8 [N, 24, 24]`, labels `[N]`. The first 1 400 samples are for training, the other
+    397 for testing.
     """
     from sklearn.datasets import load_digits
 
     data = load_digits()
     chosen = slice(0, 1400) if split == "train" else slice(1400, None)
     ink = (data.images[chosen] * 255 / 16).round().astype(np.uint8)
-    large = [np.asarray(Image.fromarray(i).resize((24, 24), Image.Resampling.BILINEAR)) for i in ink]
+    size, smooth = (24, 24), Image.Resampling.BILINEAR
+    large = [np.asarray(Image.fromarray(image).resize(size, smooth)) for image in ink]
     return 245 - (np.stack(large) * np.uint16(225) // 255).astype(np.uint8), data.target[chosen]
 
 

@@ -18,11 +18,14 @@ from typing import Any
 
 import papermill
 import yaml
+from traitlets.config import Config
 
 from vzlib import results
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
+# Kernels talk through sockets in the file system: no port to collide, nobody else to listen.
+LOCAL = Config(KernelManager={"transport": "ipc"})
 
 
 def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -71,7 +74,7 @@ def execute(notebook: Path, values: dict[str, Any], published: Path) -> None:
     try:
         papermill.execute_notebook(
             notebook, aside, values, kernel_name="python3", language="python",
-            progress_bar=False, cwd=notebook.parent,
+            progress_bar=False, cwd=notebook.parent, config=LOCAL,
         )
     except Exception:
         if aside.exists():
@@ -95,6 +98,7 @@ def own_kernel() -> Iterator[None]:
         (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
         changes = {
             "JUPYTER_PATH": folder,  # searched first
+            "JUPYTER_RUNTIME_DIR": folder,
             "IPYTHONDIR": str(Path(folder, "ipython")),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             "TOKENIZERS_PARALLELISM": "false",

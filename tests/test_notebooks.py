@@ -1,0 +1,117 @@
+"""Every notebook is thin, clean and strict about its parameters; nothing is executed here."""
+
+import ast
+import json
+
+import nbformat
+import pytest
+import yaml
+
+from vzlib.parameters import settings_class
+from vzlib.paths import NOTEBOOKS, PARAMETERS
+from vzlib.reproduce import SCALES
+
+EXPECTED = {
+    "00_quickstart",
+    "01_redundancy",
+    "02_attention_by_layer",
+    "03_softmax_gradient",
+    "04_feature_misalignment",
+}
+NAMES = sorted(EXPECTED | {path.stem for path in NOTEBOOKS.glob("*.ipynb")})
+CODE_LINES = 60
+
+every_notebook = pytest.mark.parametrize("name", NAMES)
+
+
+def read(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def code_cells(name):
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def calls(cell, function):
+    """The calls of a function by its bare name in one cell."""
+    return [
+        node
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+    ]
+
+
+def assigned(cell):
+    """Names that a cell of plain assignments gives values to; nothing else may stand in it."""
+    names = []
+    for node in ast.parse(cell.source).body:
+        assert isinstance(node, ast.Assign), f"not an assignment: {ast.unparse(node)}"
+        names += [ast.unparse(target) for target in node.targets]
+    return names
+
+
+@every_notebook
+def test_is_committed_without_outputs(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+        assert not {"execution", "papermill"} & set(cell.metadata)
+
+
+@every_notebook
+def test_names_no_machine_and_no_private_kernel(name):
+    metadata = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["metadata"]
+    assert set(metadata) <= {"kernelspec", "language_info"}
+    assert metadata["kernelspec"]["name"] == "python3"
+    assert metadata["kernelspec"]["display_name"] in {"Python 3", "Python 3 (ipykernel)"}
+
+
+@every_notebook
+def test_begins_with_a_title_parameters_and_their_validation(name):
+    cells = read(name).cells
+    assert cells[0].cell_type == "markdown"
+    assert cells[0].source.startswith("# ")
+    first, second = code_cells(name)[:2]
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [first]
+    (validation,) = calls(second, "validate")
+    experiment = name.partition("_")[2]
+    assert [ast.unparse(each) for each in validation.args] == [f"'{experiment}'", "globals()"]
+    assert sorted(assigned(first)) == sorted(settings_class(experiment).model_fields)
+
+
+@every_notebook
+def test_imports_nothing_heavy_before_the_parameters_are_checked(name):
+    imports = [
+        node
+        for node in ast.parse(code_cells(name)[1].source).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert [ast.unparse(node) for node in imports] == ["from vzlib.parameters import validate"]
+
+
+@every_notebook
+def test_leaves_the_logic_to_vzlib(name):
+    lines = 0
+    for cell in code_cells(name):
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        stripped = map(str.strip, cell.source.splitlines())
+        lines += sum(bool(line) and not line.startswith("#") for line in stripped)
+    assert lines <= CODE_LINES
+
+
+@every_notebook
+@pytest.mark.parametrize("scale", SCALES)
+def test_has_allowed_parameters_for_each_scale(name, scale):
+    values = yaml.safe_load((PARAMETERS / name / f"{scale}.yaml").read_text()) or {}
+    settings = settings_class(name.partition("_")[2])
+    assert set(values) <= set(settings.model_fields)
+    settings.model_validate(values)
+
+
+def test_parameter_folders_belong_to_notebooks():
+    folders = {path.name for path in PARAMETERS.iterdir() if path.name[:1].isdigit()}
+    assert folders == set(NAMES)

@@ -1,0 +1,147 @@
+"""Notebook parameters are strict, and say what is wrong before torch is imported."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Literal
+
+import nbformat
+import papermill
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from pydantic import BaseModel, Field
+
+from vzlib import parameters
+from vzlib.parameters import ParameterError, validate
+from vzlib.reproduce import LOCAL, own_kernel
+
+
+class Layers(BaseModel, frozen=True):
+    model: str = "pico"
+    images: int = Field(8, ge=1, le=100)
+    merge: Literal["code", "paper"] = "code"
+
+
+def notebook_namespace(**values):
+    """What globals() holds in a notebook besides the parameters."""
+    return {
+        "__name__": "__main__",
+        "_": 3,
+        "_i1": "text",
+        "In": ["", "text"],
+        "Out": {},
+        "exit": object(),
+        "get_ipython": lambda: None,
+        "validate": validate,
+        "sys": sys,
+        "model_object": object(),
+        **values,
+    }
+
+
+def test_good_parameters_become_frozen_settings():
+    settings = validate(Layers, notebook_namespace(images=3, merge="paper"))
+    assert settings == Layers(images=3, merge="paper")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.images = 4
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(ParameterError) as caught:
+        validate(Layers, notebook_namespace(imagse=3, images=1000, merge="average"))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 problems with the parameters for Layers:"
+    assert lines[1] == (
+        "  imagse: unknown; did you mean images? Allowed: model, images, merge."
+    )
+    assert lines[2] == "  images = 1000: Input should be less than or equal to 100."
+    assert lines[3] == "  merge = 'average': Input should be 'code' or 'paper'."
+
+
+@pytest.mark.parametrize("value", ["many", 2.5, None, [1]])
+def test_a_value_of_the_wrong_type_is_named(value):
+    with pytest.raises(ParameterError, match=r"1 problem .*\n  images = "):
+        validate(Layers, notebook_namespace(images=value))
+
+
+def test_a_missing_value_is_named():
+    class Needed(BaseModel):
+        budget: int
+
+    with pytest.raises(ParameterError, match="budget: Field required"):
+        validate(Needed, notebook_namespace())
+
+
+def test_settings_are_found_by_the_name_of_the_experiment(monkeypatch):
+    class AttentionByLayer(BaseModel):
+        images: int = 1
+
+    AttentionByLayer.__module__ = "vzlib.experiments.settings"
+    module = SimpleNamespace(
+        __name__="vzlib.experiments.settings", AttentionByLayer=AttentionByLayer, Base=BaseModel
+    )
+    monkeypatch.setattr(parameters.importlib, "import_module", lambda name: module)
+    assert validate("attention_by_layer", {"images": 5}).images == 5
+    with pytest.raises(ParameterError, match="did you mean AttentionByLayer"):
+        validate("attention_by_layers", {})
+
+
+def execute(tmp_path, **given):
+    """Run a notebook of three cells through papermill; returns it and its error."""
+    cells = [
+        new_code_cell("images = 3", metadata={"tags": ["parameters"]}),
+        new_code_cell(
+            "from vzlib.parameters import validate\n"
+            "from pydantic import BaseModel\n"
+            "settings = validate(type('Layers', (BaseModel,), "
+            "{'__annotations__': {'images': int}}), globals())"
+        ),
+        new_code_cell("import sys\nprint(settings.images, 'torch' in sys.modules)"),
+    ]
+    source = tmp_path / "layers.ipynb"
+    nbformat.write(new_notebook(cells=cells), source)
+    output, error = tmp_path / "out.ipynb", None
+    with own_kernel():
+        try:
+            papermill.execute_notebook(
+                source, output, given, kernel_name="python3", language="python",
+                progress_bar=False, config=LOCAL,
+            )
+        except papermill.PapermillExecutionError as caught:
+            error = caught
+    return nbformat.read(output, as_version=4), error
+
+
+def test_papermill_stops_in_the_cell_after_the_parameters(tmp_path):
+    notebook, error = execute(tmp_path, imagse=3)
+    assert error is not None
+    assert error.ename == "ParameterError"
+    assert "imagse: unknown; did you mean images?" in error.evalue
+    assert error.exec_count == 3  # parameters, those injected, validation
+    assert notebook.cells[-1].execution_count is None
+
+
+def test_papermill_goes_on_with_good_parameters(tmp_path):
+    notebook, error = execute(tmp_path, images=5)
+    assert error is None
+    assert notebook.cells[-1].outputs[0].text == "5 False\n"
+
+
+def test_a_mistake_is_reported_in_two_seconds_and_without_torch():
+    code = (
+        "import sys\n"
+        "from vzlib.parameters import ParameterError, validate\n"
+        "from pydantic import BaseModel\n"
+        "try:\n"
+        "    validate(type('Layers', (BaseModel,), {}), {'imagse': 1})\n"
+        "except ParameterError:\n"
+        "    sys.exit(9 if 'torch' in sys.modules else 3)\n"
+    )
+    before = os.times()
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 3
+    after = os.times()
+    # Processor time, which other work on the machine does not lengthen.
+    assert after.children_user + after.children_system < (
+        before.children_user + before.children_system + 2
+    )

@@ -30,7 +30,7 @@ def logits(model, inputs):
 
 
 def positions_seen(model, inputs):
-    """Visual positions at the language model's input: inputs_embeds that are no word's embedding."""
+    """Visual positions at the language model's input, where its embedding is no word's."""
     seen = []
     hook = model.model.language_model.register_forward_pre_hook(
         lambda module, arguments, keywords: seen.append(keywords["inputs_embeds"]),
@@ -94,10 +94,11 @@ def test_features_are_those_of_the_method(shared):
 
 def test_cls_out_still_rates_the_patches_by_the_cls_token(shared):
     model, processor, inputs, _ = shared
-    with vzlib.zip_model(model, processor, Budget(20, 0, cls=False)) as zipped:
-        with zipped.record() as seen, torch.no_grad():
-            model.get_image_features(inputs["pixel_values"])
-            scores = encode(model.model.vision_tower, inputs["pixel_values"]).scores[:, 1:]
+    pixels = inputs["pixel_values"]
+    zipped = vzlib.zip_model(model, processor, Budget(20, 0, cls=False))
+    with zipped, zipped.record() as seen, torch.no_grad():
+        model.get_image_features(pixels)
+        scores = encode(model.model.vision_tower, pixels).scores[:, 1:]
     expected = scores.topk(20).indices.sort().values
     assert torch.equal(seen[0].kept, expected)
 
@@ -331,6 +332,15 @@ def test_features_that_are_not_finite_are_refused():
         with torch.no_grad():
             model.model.vision_tower.encoder.layers[2].mlp.fc2.bias[3] = float("nan")
         with pytest.raises(ValueError, match="tokens must be finite, but 16 of 512"):
+            logits(model, inputs)
+
+
+def test_pixels_that_are_not_finite_are_refused(shared):
+    model, processor, _, _ = shared
+    with vzlib.zip_model(model, processor, retain=64) as zipped:
+        inputs = tiny.batch(zipped.processor)
+        inputs["pixel_values"][1, 0, 7, 7] = float("nan")
+        with pytest.raises(ValueError, match="must be finite"):
             logits(model, inputs)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_SIDE = 100_000  # pixels; a file that claims more is broken or hostile
@@ -13,11 +14,14 @@ MAX_PIXELS = 150_000_000  # 0.45 GB as RGB
 MAX_ASPECT = 16  # beyond, only the middle is used
 
 
-def open_image(source: str | Path | Image.Image | np.ndarray) -> Image.Image:
-    """An RGB image from a file, a PIL image of any mode or an array.
+Source = str | Path | Image.Image | np.ndarray | torch.Tensor
+
+
+def open_image(source: Source) -> Image.Image:
+    """An RGB image from a file, a PIL image of any mode, an array or a tensor.
 
     Grey and palette images are converted, transparency is laid over white, and a camera's rotation
-    is applied. Arrays are uint8 (0 to 255) or float (0 to 1), [H, W], [H, W, C] or [C, H, W] with
+    is applied. Arrays and tensors are uint8 (0 to 255) or float (0 to 1), [H, W], [H, W, C] or [C, H, W] with
     1, 3 or 4 channels. Of an image more than 16 times as long as wide only the middle is used,
     with a warning: resized to a square nothing else would be recognisable, and resizing its short
     side would take gigabytes.
@@ -28,26 +32,26 @@ def open_image(source: str | Path | Image.Image | np.ndarray) -> Image.Image:
     """
     if isinstance(source, (str, Path)):
         return _from_file(Path(source))
+    if isinstance(source, torch.Tensor):
+        source = source.detach().cpu().numpy()
     if isinstance(source, np.ndarray):
         return _cut(_from_array(source))
     if isinstance(source, Image.Image):
         return _cut(_rgb(source, "image"))
     raise ValueError(
-        f"an image must be a path, a PIL image or a numpy array, not {type(source).__name__}"
+        f"an image must be a path, a PIL image, an array or a tensor, not {type(source).__name__}"
     )
 
 
 def prepare_images(images: Any) -> Any:
-    """`open_image` on one image or (nested) lists of them; web addresses and tensors stay as is."""
-    if isinstance(images, np.ndarray) and images.ndim == 4:
+    """`open_image` on one image, a batch or (nested) lists; web addresses stay as they are."""
+    if isinstance(images, (np.ndarray, torch.Tensor)) and images.ndim == 4:
         return [open_image(image) for image in images]
     if isinstance(images, Sequence) and not isinstance(images, str):
         return [prepare_images(image) for image in images]
     if isinstance(images, str) and images.startswith(("http://", "https://", "data:")):
         return images
-    return (
-        open_image(images) if isinstance(images, (str, Path, Image.Image, np.ndarray)) else images
-    )
+    return open_image(images)
 
 
 def _from_file(path: Path) -> Image.Image:

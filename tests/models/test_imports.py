@@ -1,0 +1,27 @@
+"""`import vzlib` is quick, and every name it offers is there."""
+
+import subprocess
+import sys
+
+import pytest
+
+import vzlib
+
+
+def test_import_does_not_wait_for_torch():
+    code = (
+        "import sys, vzlib; assert vzlib.__version__; vzlib.Budget.retain(64);"
+        "heavy = {'torch', 'transformers', 'numpy', 'PIL'} & set(sys.modules);"
+        "assert not heavy, heavy; vzlib.encode; assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_offered_name_is_there():
+    assert {name for name in vzlib.__all__ if callable(getattr(vzlib, name))} == set(vzlib.__all__)
+    assert set(vzlib.__all__) <= set(dir(vzlib))
+
+
+def test_other_names_are_not():
+    with pytest.raises(AttributeError, match="zipmodel"):
+        vzlib.zipmodel  # noqa: B018

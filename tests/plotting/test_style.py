@@ -1,0 +1,69 @@
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from vzlib.baselines import METHODS
+from vzlib.plotting import look, styled
+from vzlib.plotting.style import LOOKS
+
+# Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+}
+TOGETHER = [
+    ("vanilla", "visionzip", "visionzip-paper", "random", "uniform"),
+    ("visionzip", "fastv", "sparsevlm", "pyramiddrop"),
+    ("photographs", "scenes"),
+    ("cls", "mean"),
+    ("object", "background"),
+]
+
+
+def linear(colour):
+    value = np.array(to_rgb(colour))
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def lab(colour):
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = to_xyz @ colour / np.array([0.9505, 1, 1.089])
+    x, y, z = np.cbrt(np.clip(xyz, 0, None))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_every_method_has_a_look():
+    assert {look(name).label for name in METHODS}
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_what_is_drawn_together_differs_for_colour_blind_readers(names, blindness):
+    matrix = np.array(BLINDNESS[blindness])
+    for one, other in itertools.combinations(names, 2):
+        seen = [lab(np.clip(matrix @ linear(LOOKS[n].colour), 0, 1)) for n in (one, other)]
+        assert np.linalg.norm(seen[0] - seen[1]) > 12, (one, other)
+        assert LOOKS[one].marker != LOOKS[other].marker
+
+
+def test_an_unknown_name_is_told_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'visionzip'"):
+        look("visionzipp")
+
+
+def test_a_figure_ignores_the_settings_of_the_reader():
+    @styled
+    def empty():
+        assert mpl.rcParams["font.size"] == 7.5
+        return Figure()
+
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "pink"}):
+        figure = empty()
+        assert mpl.rcParams["font.size"] == 20
+        assert mpl.rcParams["axes.facecolor"] == "pink"
+    assert figure.get_constrained_layout()

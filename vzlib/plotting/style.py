@@ -1,0 +1,115 @@
+"""The one look of every figure: sizes, fonts, and what a colour and a marker stand for."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, NamedTuple, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+COLUMN, TEXT = 3.25, 6.75  # inches: one column and the full width of a two-column page
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters on every machine
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "figure.titlesize": 8.5,
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "errorbar.capsize": 1.5,
+    "legend.frameon": False,
+    "image.cmap": "magma",  # perceptually uniform, and still a ranking in grey
+    "image.interpolation": "nearest",
+}
+BAND = 0.18  # opacity of the area between two interval bounds
+
+
+class Look(NamedTuple):
+    """How one thing is drawn wherever it appears."""
+
+    label: str
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+# Colours of Okabe and Ito, which differ for colour-blind readers too; the marker says it again.
+LOOKS = {
+    # methods, by the names under which they are registered
+    "vanilla": Look("all tokens", "#000000", "s"),
+    "visionzip": Look("VisionZip (code)", "#D55E00", "o"),
+    "visionzip-paper": Look("VisionZip (paper)", "#E69F00", "D", "--"),
+    "random": Look("random", "#7F7F7F", "x", ":"),
+    "uniform": Look("uniform", "#56B4E9", "v", ":"),
+    "fastv": Look("FastV", "#0072B2", "^"),
+    "sparsevlm": Look("SparseVLM", "#009E73", "P"),
+    "pyramiddrop": Look("PyramidDrop", "#CC79A7", "*"),
+    # where images come from
+    "photographs": Look("photographs", "#0072B2", "o"),
+    "scenes": Look("scenes", "#D55E00", "s"),
+    # how received attention is counted
+    "cls": Look("by the CLS row", "#0072B2", "o"),
+    "mean": Look("by the column mean", "#E69F00", "D", "--"),
+    # what a share of attention lies on
+    "object": Look("object", "#009E73", "o"),
+    "background": Look("background", "#BBBBBB", "s"),
+}
+
+
+def look(name: str) -> Look:
+    """Label, colour, marker and line of a method, an image source, a rule or a region.
+
+    Raises ValueError, naming the nearest one, for what has no look yet.
+    """
+    if name not in LOOKS:
+        near = get_close_matches(name, LOOKS, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"{name!r} has no look{hint}; allowed: {', '.join(LOOKS)}")
+    return LOOKS[name]
+
+
+@contextmanager
+def in_style() -> Iterator[None]:
+    """The one look while inside, whatever the reader's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorator for functions that draw a figure: they do it in the one look."""
+
+    @functools.wraps(function)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with in_style():
+            return function(*args, **kwargs)
+
+    return draw

@@ -1,0 +1,1 @@
+"""One module per analysis: settings in, tidy rows out."""

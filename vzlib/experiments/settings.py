@@ -1,0 +1,42 @@
+"""What can be chosen in each analysis. One class per notebook; nothing here imports torch."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Settings are frozen, and an unknown one is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Quickstart(Settings):
+    """00_quickstart: zip a model, see the kept tokens, ask questions."""
+
+    model: str = "pico"
+    retain: int = Field(64, ge=1)  # visual tokens handed to the language model
+    merge: Literal["code", "paper"] = "code"
+    scene: int = Field(5, ge=0)  # number of the test scene
+    photograph: str = "rocket"  # a test photograph of vzlib.scenes, or an image file
+    photograph_question: str = "is there a red circle ?"
+    photograph_answer: str = "no"
+
+
+class SoftmaxGradient(Settings):
+    """03_softmax_gradient: what the derivative of the softmax does, and where attention lies on it."""
+
+    model: str = "pico"
+    scenes: int = Field(32, ge=2)  # images; intervals are over these
+    lengths: tuple[int, ...] = (2, 16, 64, 577)  # tokens that share a softmax
+    exponential: float = Field(0.05, gt=0, lt=0.5)  # attention up to which growth counts as such
+
+
+class FeatureMisalignment(Settings):
+    """04_feature_misalignment: where the attention of a token on an object goes."""
+
+    model: str = "pico"
+    layer: int = -2  # index into the tower's hidden_states
+    scenes: int = Field(96, ge=2)  # intervals are over these
+    retained: tuple[int, ...] = (64, 128, 192)  # visual tokens handed to the language model
+    radius: float = Field(3.0, gt=0)  # patches around a query point that count as near

@@ -63,6 +63,7 @@ def test_an_image_that_is_all_padding_receives_nothing():
     valid = torch.tensor([[True], [False]]).expand(2, 70)
     received = received_attention(queries, keys, SCALE, valid)
     assert (received[1] == 0).all()
+    assert (cls_attention(queries, keys, SCALE, valid)[1] == 0).all()
     torch.testing.assert_close(received[:1], received_attention(queries[:1], keys[:1], SCALE))
 
 

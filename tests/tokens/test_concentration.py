@@ -100,7 +100,8 @@ def test_no_tokens(measure):
 
 
 @pytest.mark.parametrize(
-    ("tokens", "fraction", "top"), [(576, 0.1, 58), (30, 0.1, 3), (5, 0.01, 1), (577, 1.0, 577)]
+    ("tokens", "fraction", "top"),
+    [(576, 0.1, 58), (574, 0.1, 57), (30, 0.1, 3), (5, 0.01, 1), (577, 1.0, 577)],
 )
 def test_fraction_is_rounded_to_whole_tokens(tokens, fraction, top):
     share = top_share(torch.ones(tokens, dtype=torch.float64), fraction)

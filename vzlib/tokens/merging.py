@@ -30,7 +30,9 @@ def merge_contextual(
     none. Gradients flow through `hidden` only.
     Raises ValueError for an unknown rule, BudgetError when too few tokens are left over.
     """
-    check_merge_rule(merge)
+    rules = get_args(MergeRule)
+    if merge not in rules:
+        raise ValueError(f"merge={merge!r} must be one of {', '.join(map(repr, rules))}")
     batch, tokens = hidden.shape[:2]
     leftovers = tokens - kept.shape[1]
     if not 0 <= contextual <= leftovers:
@@ -43,11 +45,12 @@ def merge_contextual(
 
     targets = _targets(kept, tokens, contextual)
     numbers = torch.arange(contextual, device=hidden.device)
-    assignment = _most_similar(keys.detach(), targets)
+    assignment = _most_similar(keys, targets)
     assignment = assignment.scatter(1, targets, numbers.expand(batch, -1)).scatter(1, kept, -1)
 
     member = assignment.unsqueeze(1) == numbers.unsqueeze(-1)  # [B, contextual, S]
-    count = member.sum(dim=2, keepdim=True)
+    precision = torch.promote_types(hidden.dtype, torch.float32)
+    count = member.sum(dim=2, keepdim=True, dtype=precision)
     if merge == "paper":
         weights = member / count
     else:
@@ -59,13 +62,6 @@ def merge_contextual(
 def take_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     """Rows `indices` [B, K] of `tokens` [B, S, D]: [B, K, D]."""
     return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
-
-
-def check_merge_rule(merge: str) -> None:
-    """Raise ValueError unless `merge` names a merge rule."""
-    rules = get_args(MergeRule)
-    if merge not in rules:
-        raise ValueError(f"merge={merge!r} must be one of {', '.join(map(repr, rules))}")
 
 
 def _targets(kept: Tensor, tokens: int, contextual: int) -> Tensor:

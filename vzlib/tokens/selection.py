@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vzlib.tokens.budget import Budget, BudgetError
-from vzlib.tokens.merging import MergeRule, check_merge_rule, merge_contextual, take_tokens
+from vzlib.tokens.merging import MergeRule, merge_contextual, take_tokens
 
 
 class ZippedTokens(NamedTuple):
@@ -46,7 +46,6 @@ def select_and_merge(
     """
     _check(hidden, scores, keys)
     budget.check(hidden.shape[1])
-    check_merge_rule(merge)
     if validate:
         check_finite(hidden=hidden, scores=scores, keys=keys)
     kept = select_dominant(scores, budget.dominant, cls=budget.cls)
@@ -67,7 +66,7 @@ def select_dominant(scores: Tensor, dominant: int, cls: bool = True) -> Tensor:
     if not 1 <= dominant <= scores.shape[1]:
         raise BudgetError(f"dominant={dominant} must be between 1 and {scores.shape[1]}")
     # Not topk, whose choice among equals is undefined.
-    ranked = scores.detach()[:, int(cls) :].argsort(dim=1, descending=True, stable=True) + int(cls)
+    ranked = scores[:, int(cls) :].argsort(dim=1, descending=True, stable=True) + int(cls)
     kept = ranked[:, : dominant - cls].sort(dim=1).values
     return torch.cat([kept.new_zeros(kept.shape[0], 1), kept], dim=1) if cls else kept
 

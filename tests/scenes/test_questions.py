@@ -66,8 +66,8 @@ def test_relations_hold_with_a_gap():
         across = "left" in question.text
         gap = [a - b for a, b in zip(one.centre, other.centre, strict=True)][0 if across else 1]
         assert abs(gap) >= 16
-        assert question.answer == {(True, True): "right", (True, False): "left",
-                                   (False, True): "below", (False, False): "above"}[across, gap > 0]  # fmt: skip
+        words = ("left", "right") if across else ("above", "below")
+        assert question.answer == words[gap > 0]
 
 
 @pytest.mark.parametrize(

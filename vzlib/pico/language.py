@@ -75,14 +75,14 @@ def keep_some(features: Tensor, step: int, share_full: float = 0.7) -> Tensor:
     return features.gather(1, index)
 
 
-def language_loss(
-    tower: CLIPVisionModel, model: LlavaForConditionalGeneration, batch: LanguageBatch, step: int
-) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of the answers and, to log, the share of answers all right per task."""
-    depth = FEATURE_LAYER % (VISION.num_hidden_layers + 1)
-    with torch.no_grad():
-        features = encode_window(tower, batch.pixels, batch.corners, depth)[-1][:, 1:]
-    visual = model.model.multi_modal_projector(keep_some(features, step))
+def hidden_states(
+    model: LlavaForConditionalGeneration, features: Tensor, batch: LanguageBatch
+) -> tuple[Tensor, int]:
+    """Last hidden states `[B, L, H]` of the questions, and the length of their prefix.
+
+    features: `[B, K, D]` of the tower, not yet projected.
+    """
+    visual = model.model.multi_modal_projector(features)
     embed = model.get_input_embeddings()
     opening = embed(torch.tensor([OPENING])).expand(len(visual), -1, -1)
     embeds = torch.cat([opening, visual, embed(batch.ids)], dim=1)
@@ -94,6 +94,17 @@ def language_loss(
         position_ids=torch.cat([places, prefix + batch.place], dim=1),
         use_cache=False,
     ).last_hidden_state[:, prefix:]
+    return hidden, prefix
+
+
+def language_loss(
+    tower: CLIPVisionModel, model: LlavaForConditionalGeneration, batch: LanguageBatch, step: int
+) -> tuple[Tensor, dict[str, float]]:
+    """Cross-entropy of the answers and, to log, the share of answers all right per task."""
+    depth = FEATURE_LAYER % (VISION.num_hidden_layers + 1)
+    with torch.no_grad():
+        features = encode_window(tower, batch.pixels, batch.corners, depth)[-1][:, 1:]
+    hidden, _ = hidden_states(model, keep_some(features, step), batch)
     asked = (batch.target != ABSENT).nonzero(as_tuple=True)
     scores = model.lm_head(hidden[asked]).float()
     right = scores.argmax(-1) == batch.target[asked]

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from vzlib.paths import REPOSITORY
 
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
 ONLY_CONDA = {"python", "pip"}
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 

@@ -1,8 +1,12 @@
 """What can be chosen in each analysis. One class per notebook; nothing here imports torch."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+Images = Literal["photographs", "scenes"]
+Positive = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
@@ -21,6 +25,28 @@ class Quickstart(Settings):
     photograph: str = "rocket"  # a test photograph of vzlib.scenes, or an image file
     photograph_question: str = "is there a red circle ?"
     photograph_answer: str = "no"
+
+
+class Redundancy(Settings):
+    """01_redundancy: how unevenly visual tokens receive attention at the layer that is read."""
+
+    model: str = "pico"
+    layer: int = -2  # index into the tower's hidden_states
+    images: tuple[Images, ...] = Field(("photographs", "scenes"), min_length=1)
+    count: int = Field(96, ge=2)  # images of each kind; intervals are over these
+    dominant: tuple[Positive, ...] = Field((64, 128, 192), min_length=1)  # tokens called dominant
+    near_zero: float = Field(0.1, gt=0, lt=1)  # part of the largest weight that counts as zero
+    seed: int = Field(0, ge=0)  # of the crops of photographs
+
+
+class AttentionByLayer(Settings):
+    """02_attention_by_layer: how concentrated attention is in every layer of the vision tower."""
+
+    model: str = "pico"
+    images: tuple[Images, ...] = Field(("photographs", "scenes"), min_length=1)
+    count: int = Field(96, ge=2)  # images of each kind; intervals are over these
+    shown: int = Field(0, ge=0)  # number of the image of each kind whose maps are drawn
+    seed: int = Field(0, ge=0)  # of the crops of photographs
 
 
 class SoftmaxGradient(Settings):

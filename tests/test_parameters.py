@@ -59,10 +59,21 @@ def test_every_problem_is_named_at_once():
     assert lines[3] == "  merge = 'average': Input should be 'code' or 'paper'."
 
 
-@pytest.mark.parametrize("value", ["many", 2.5, None, [1]])
+@pytest.mark.parametrize("value", ["many", "8", 2.5, True, None, [1], object()])
 def test_a_value_of_the_wrong_type_is_named(value):
     with pytest.raises(ParameterError, match=r"1 problem .*\n  images = "):
         validate(Layers, notebook_namespace(images=value))
+
+
+def test_a_list_may_stand_for_a_tuple_and_a_whole_number_for_a_rate():
+    class Sweep(BaseModel):
+        budgets: tuple[int, ...]
+        rate: float
+
+    settings = validate(Sweep, {"budgets": [64, 128], "rate": 1})
+    assert (settings.budgets, settings.rate) == ((64, 128), 1.0)
+    with pytest.raises(ParameterError, match=r"budgets\.1 = '128': Input should be a valid int"):
+        validate(Sweep, {"budgets": [64, "128"], "rate": 1})
 
 
 def test_a_missing_value_is_named():
@@ -132,9 +143,8 @@ def test_a_mistake_is_reported_in_two_seconds_and_without_torch():
     code = (
         "import sys\n"
         "from vzlib.parameters import ParameterError, validate\n"
-        "from pydantic import BaseModel\n"
         "try:\n"
-        "    validate(type('Layers', (BaseModel,), {}), {'imagse': 1})\n"
+        "    validate('attention_by_layer', {'imagse': 1})\n"
         "except ParameterError:\n"
         "    sys.exit(9 if 'torch' in sys.modules else 3)\n"
     )

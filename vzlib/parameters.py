@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 # What papermill can inject; anything else in a notebook is the work of its own cells.
 PLAIN = (bool, int, float, str, list, tuple, set, dict, type(None))
@@ -39,9 +40,12 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
         for key, value in namespace.items()
         if key not in allowed and _is_parameter(key, value)
     ]
+    given = {key: namespace[key] for key in allowed if key in namespace}
     settings = None
     try:
-        settings = cls.model_validate({key: namespace[key] for key in allowed if key in namespace})
+        # As JSON, a list may stand for a tuple, and still "8" or True is no whole number.
+        content = to_json(given, inf_nan_mode="constants", fallback=_foreign)
+        settings = cls.model_validate_json(content, strict=True)
     except ValidationError as error:
         problems += [_not_allowed(detail) for detail in error.errors(include_url=False)]
     if problems:
@@ -73,6 +77,11 @@ def settings_class(name: str) -> type[BaseModel]:
 
 def _is_parameter(key: str, value: Any) -> bool:
     return isinstance(value, PLAIN) and not key.startswith("_") and key not in INTERACTIVE
+
+
+def _foreign(value: Any) -> dict[str, str]:
+    """Stands for an object that no parameter can be, so that validation refuses and shows it."""
+    return {type(value).__name__: repr(value)}
 
 
 def _unknown(key: str, allowed: list[str]) -> str:

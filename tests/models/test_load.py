@@ -80,7 +80,7 @@ def test_a_missing_part_is_named(damaged, file, part):
 
 
 def test_all_missing_parts_are_named_at_once(tmp_path):
-    with pytest.raises(LoadError, match="no config .* no weights .* no tokenizer .* no processor"):
+    with pytest.raises(LoadError, match=r"no config .* no weights .* no tokenizer .* no processor"):
         load(tmp_path)
 
 

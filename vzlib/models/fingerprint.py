@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-# Where a checkpoint came from and what wrote it do not change what it computes.
-IGNORED = ("_name_or_path", "transformers_version")
+# Where a checkpoint came from and what wrote it do not change what it computes; class and dtypes
+# are read from the model itself, since saving and loading fill these in.
+IGNORED = ("_name_or_path", "transformers_version", "architectures", "dtype")
 
 
 def fingerprint(model: Any) -> str:
@@ -17,7 +18,7 @@ def fingerprint(model: Any) -> str:
     """
     digest = hashlib.blake2b(digest_size=8)
     config = json.dumps(_plain(model.config.to_dict()), sort_keys=True, default=str)
-    digest.update(config.encode())
+    digest.update(f"{type(model).__name__} {config}".encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(
             f"{name} {getattr(value, 'dtype', '')} {getattr(value, 'shape', '')}".encode()

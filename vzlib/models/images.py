@@ -21,10 +21,10 @@ def open_image(source: Source) -> Image.Image:
     """An RGB image from a file, a PIL image of any mode, an array or a tensor.
 
     Grey and palette images are converted, transparency is laid over white, and a camera's rotation
-    is applied. Arrays and tensors are uint8 (0 to 255) or float (0 to 1), [H, W], [H, W, C] or [C, H, W] with
-    1, 3 or 4 channels. Of an image more than 16 times as long as wide only the middle is used,
-    with a warning: resized to a square nothing else would be recognisable, and resizing its short
-    side would take gigabytes.
+    is applied. Arrays and tensors are uint8 (0 to 255) or float (0 to 1), [H, W], [H, W, C] or
+    [C, H, W] with 1, 3 or 4 channels. Of an image more than 16 times as long as wide only the
+    middle is used, with a warning: resized to a square nothing else would be recognisable, and
+    resizing its short side would take gigabytes.
 
     Raises ValueError, naming the file and what is wrong, for a missing, empty or corrupt file, for
     an array of another shape, type or range (NaN included), and for an image of more than 150

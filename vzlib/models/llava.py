@@ -19,7 +19,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from vzlib.models.processors import shorten, zip_processor
 from vzlib.models.towers import depth_of, encode, has_cls, token_count
 from vzlib.tokens import Budget, ZippedTokens, check_finite, select_and_merge
-from vzlib.tokens.merging import MergeRule, check_merge_rule
+from vzlib.tokens.merging import MergeRule
 
 SUPPORTED = ("LlavaForConditionalGeneration",)
 OVERRIDDEN = ("get_image_features", "get_placeholder_mask")
@@ -121,7 +121,8 @@ def zip_model(
     core = _core(model)
     tower = core.vision_tower
     _check_layer(tower, model.config.vision_feature_layer)
-    check_merge_rule(merge)
+    if merge not in get_args(MergeRule):
+        raise ValueError(f"merge={merge!r} must be one of {get_args(MergeRule)}")
     budget = _budget(tower, budget, retain)
     zipped_processor = None if processor is None else zip_processor(processor, budget.total)
 

@@ -74,7 +74,10 @@ def load(
 
 
 def missing_parts(folder: Path) -> list[str]:
-    """What a checkpoint folder lacks of config, weights (every shard), tokenizer and processor."""
+    """What a folder lacks of config, weights (every shard), tokenizer and processor.
+
+    Raises LoadError for an index of shards that cannot be read.
+    """
     missing = [
         f"{part} ({' or '.join(files)})"
         for part, files in PARTS.items()
@@ -82,8 +85,11 @@ def missing_parts(folder: Path) -> list[str]:
     ]
     index = folder / "model.safetensors.index.json"
     if index.is_file() and not (folder / "model.safetensors").is_file():
-        shards = set(json.loads(index.read_text())["weight_map"].values())
-        missing += [f"weights ({s})" for s in sorted(shards) if not (folder / s).is_file()]
+        try:
+            shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LoadError(f"{index} is damaged: {error!r}") from error
+        missing += [f"weights ({shard})" for shard in shards if not (folder / shard).is_file()]
     return missing
 
 

@@ -1,7 +1,7 @@
 """How many questions a model answers right under a method and a budget."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -109,3 +109,27 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         found += [(name, retained, t[0], t[1], *(100 * x for x in t[2:])) for t in tasks]
     columns = ["method", "retained", "task", "n", "value", "low", "high", "majority"]
     return pd.DataFrame(found, columns=columns)
+
+
+class Difference(NamedTuple):
+    """Points by which one method is better, mean over tasks, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def difference(rows: pd.DataFrame, one: str, other: str, retained: int) -> Difference:
+    """Mean over tasks of the paired difference of two methods on the same questions.
+
+    Raises ValueError if they did not answer the same questions.
+    """
+    own = rows[rows["retained"] == retained].set_index(["task", "scene", "question"])
+    a, b = (own.loc[own["method"] == name, "right"].astype(float) for name in (one, other))
+    if len(a) == 0 or not a.index.equals(b.index):
+        raise ValueError(
+            f"{one} and {other} did not answer the same questions at {retained} tokens"
+        )
+    tasks = 100 * (a - b).groupby("task").agg(["mean", "sem"])
+    value, half = tasks["mean"].mean(), 1.96 * (tasks["sem"] ** 2).sum() ** 0.5 / len(tasks)
+    return Difference(value, value - half, value + half)

@@ -24,6 +24,13 @@ FEATURE_LAYER = -2
 MEAN, SPREAD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", "USER:", "ASSISTANT:")
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'].upper() }}: "
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }} {% endif %}"
+    "{% endfor %}{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+
 VISION = CLIPVisionConfig(
     hidden_size=192,
     intermediate_size=512,
@@ -68,6 +75,7 @@ def build_processor() -> LlavaProcessor:
         patch_size=scenes.PATCH,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
     )
 
 

@@ -1,0 +1,79 @@
+"""Accuracy: the questions asked, the intervals, and answers as a zipped model would give them."""
+
+import pandas as pd
+import pytest
+
+from vzlib.experiments import accuracy
+from vzlib.models.answer import answer
+from vzlib.models.llava import zip_model
+from vzlib.models.load import load
+from vzlib.scenes import TASKS, make
+
+POINTS = [("vanilla", 576), ("visionzip", 64), ("visionzip-paper", 64), ("random", 64)]
+
+
+@pytest.fixture(scope="module")
+def pico():
+    return load("pico")
+
+
+@pytest.fixture(scope="module")
+def rows(pico):
+    return accuracy.answers(pico.model, pico.processor, POINTS, each=20, progress=False)
+
+
+def test_every_point_answers_the_same_questions_each_from_its_own_scene(rows):
+    assert (rows.groupby(["method", "task"]).size() == 20).all()
+    assert set(rows["task"]) == set(TASKS)
+    asked = rows.groupby("method")["question"].agg(list)
+    assert all(asked[name] == asked["vanilla"] for name, _ in POINTS)
+    assert not rows.duplicated(["method", "task", "scene"]).any()
+
+
+@pytest.mark.parametrize(("name", "merge"), [("visionzip", "code"), ("visionzip-paper", "paper")])
+def test_verdicts_are_those_of_the_zipped_model_that_generates(pico, rows, name, merge):
+    own = rows[(rows["method"] == name) & (rows["scene"] < 3)]
+    assert len(own) > 8
+    with zip_model(pico.model, pico.processor, retain=64, merge=merge) as zipped:
+        for row in own.itertuples():
+            image = make(row.scene).image
+            said = answer(zipped.model, zipped.processor, image, row.question, max_new_tokens=4)
+            assert (said == row.answer) == row.right, (row.question, said, row.answer)
+
+
+def test_unknown_methods_and_impossible_budgets_are_refused_before_any_scene(pico, monkeypatch):
+    monkeypatch.setattr(accuracy.scenes, "make", lambda *_, **__: pytest.fail("made a scene"))
+    with pytest.raises(ValueError, match="visonzip"):
+        accuracy.answers(pico.model, pico.processor, [("visonzip", 64)], each=1)
+    with pytest.raises(ValueError, match=r"577.*576"):
+        accuracy.answers(pico.model, pico.processor, [("random", 577)], each=1)
+
+
+def frame(right: list[bool], method: str = "a") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "method": method,
+            "retained": 64,
+            "task": "reading",
+            "scene": range(len(right)),
+            "question": "?",
+            "answer": ["x"] * 6 + ["y"] * 4,
+            "right": right,
+        }
+    )
+
+
+def test_summary_counts_and_bounds():
+    row = accuracy.summary(frame([True] * 9 + [False])).iloc[0]
+    assert (row["n"], row["value"], row["majority"]) == (10, 90, 60)
+    assert row["low"] == pytest.approx(59.58, abs=0.01)  # Wilson
+    assert row["high"] == pytest.approx(98.21, abs=0.01)
+
+
+def test_differences_are_paired():
+    one, other = frame([True] * 8 + [False] * 2), frame([True] * 5 + [False] * 5, "b")
+    gain = accuracy.difference(pd.concat([one, other]), "a", "b", 64)
+    assert gain.value == pytest.approx(30)
+    assert gain.high - gain.value == pytest.approx(1.96 * 100 * 0.1528, abs=0.1)
+    with pytest.raises(ValueError, match="same questions"):
+        accuracy.difference(pd.concat([one, other.iloc[1:]]), "a", "b", 64)

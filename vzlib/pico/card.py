@@ -1,0 +1,91 @@
+"""The model card of pico-llava, written from what was measured."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from vzlib import scenes
+from vzlib.experiments.accuracy import difference
+from vzlib.pico.architecture import GRID, VISION, WINDOW
+from vzlib.pico.language import TASKS
+
+STAGES = {
+    "tower-window": f"tower, {WINDOW}x{WINDOW} patches",
+    "tower": f"tower, {GRID}x{GRID} patches",
+    "language-window": f"projector and language model, {WINDOW}x{WINDOW} patches",
+    "language": f"projector and language model, {GRID}x{GRID} patches",
+}
+TEMPLATE = Path(__file__).with_name("card.md")
+
+
+def write_card(
+    table: pd.DataFrame, rows: pd.DataFrame, findings: str, *, folder: Path, target: Path
+) -> None:
+    """Writes `README.md` and the training curve into the checkpoint `target`.
+
+    table, rows: from `vzlib.experiments.accuracy`; findings: what the tower's attention shows;
+    folder: where training left its curves.
+    """
+    curves = {name: _curve(folder / f"{name}.jsonl") for name in STAGES}
+    whole = pd.concat([curve.assign(stage=name) for name, curve in curves.items()])
+    whole = whole[["stage", *(c for c in whole.columns if c != "stage")]]
+    whole.to_csv(target / "training_curve.csv", index=False, float_format="%.4g")
+    text = TEMPLATE.read_text().format(
+        schedule=_schedule(curves),
+        hours=sum(curve["cpu_seconds"].iloc[-1] for curve in curves.values()) / 3600,
+        vocabulary=len(scenes.vocabulary()),
+        vision_layers=VISION.num_hidden_layers,
+        full=_full_table(table),
+        reduced=_reduced_table(table),
+        differences=_differences(rows),
+        findings=findings,
+    )
+    (target / "README.md").write_text(text)
+
+
+def _curve(path: Path) -> pd.DataFrame:
+    return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+
+
+def _schedule(curves: dict[str, pd.DataFrame]) -> str:
+    lines = ["| stage | steps | CPU minutes | last loss |", "|---|---|---|---|"]
+    for name, curve in curves.items():
+        last = curve.iloc[-1]
+        steps, minutes = int(last["step"]) + 1, last["cpu_seconds"] / 60
+        lines.append(f"| {STAGES[name]} | {steps} | {minutes:.0f} | {last['loss']:.3f} |")
+    return "\n".join(lines)
+
+
+def _full_table(table: pd.DataFrame) -> str:
+    lines = [
+        "| task | n | accuracy (95 % interval) | always the commonest answer |",
+        "|---|---|---|---|",
+    ]
+    for row in table[table["method"] == "vanilla"].itertuples():
+        accuracy = f"{row.value:.1f} ({row.low:.1f} to {row.high:.1f})"
+        lines.append(f"| {row.task} | {row.n} | {accuracy} | {row.majority:.1f} |")
+    return "\n".join(lines)
+
+
+def _reduced_table(table: pd.DataFrame) -> str:
+    tasks = [*TASKS, "mean"]
+    lines = [f"| tokens | method | {' | '.join(tasks)} |", "|---" * (2 + len(tasks)) + "|"]
+    for (retained, name), group in table.groupby(["retained", "method"], sort=False):
+        own = group.set_index("task")
+        cells = [
+            f"{own.value[task]:.1f} ± {(own.high[task] - own.low[task]) / 2:.1f}" for task in tasks
+        ]
+        lines.append(f"| {retained} | {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _differences(rows: pd.DataFrame) -> str:
+    lines = ["| tokens | VisionZip over random | VisionZip over uniform |", "|---|---|---|"]
+    for retained in sorted(set(rows["retained"]) - {GRID * GRID}, reverse=True):
+        cells = []
+        for other in ("random", "uniform"):
+            gain = difference(rows, "visionzip", other, retained)
+            cells.append(f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})")
+        lines.append(f"| {retained} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Zip a model, look at the tokens that stay, ask it the same questions as before."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from vzlib import scenes
+from vzlib.experiments.attention_maps import grid_of, pixels_of, square
+from vzlib.experiments.settings import Quickstart
+from vzlib.models.answer import answer, prompt
+from vzlib.models.images import open_image
+from vzlib.models.llava import ZippedModel, zip_model
+from vzlib.models.load import Loaded, load
+from vzlib.models.towers import encode
+
+QUESTION = ("image", "task", "question", "truth")
+
+
+def pictures(settings: Quickstart) -> dict[str, np.ndarray]:
+    """The scene and the photograph by name, square, uint8 [P, P, 3].
+
+    Raises ValueError, naming the photographs there are, for one that is neither these nor a file.
+    """
+    photographs = scenes.photographs("test")
+    if settings.photograph in photographs:
+        photograph = photographs[settings.photograph]
+    elif Path(settings.photograph).is_file():
+        photograph = np.asarray(open_image(settings.photograph))
+    else:
+        raise ValueError(
+            f"photograph={settings.photograph!r} is no file; allowed besides files: "
+            f"{', '.join(photographs)}"
+        )
+    scene = scenes.make(settings.scene)
+    return {"scene": scene.image, "photograph": square(photograph)}
+
+
+def questions(settings: Quickstart) -> list[tuple[str, str, str, str]]:
+    """(image, task, question, true answer): one of every task the scene allows, one more."""
+    asked = [("scene", q.task, q.text, q.answer) for q in scenes.ask(scenes.make(settings.scene))]
+    return [*asked, ("photograph", "any", settings.photograph_question, settings.photograph_answer)]
+
+
+def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Answers before and after zipping, and where every visual token went.
+
+    Columns of the answers: image, task, question, truth, vanilla, zipped (answers),
+    vanilla_positions, zipped_positions (visual tokens in the prompt).
+    Columns of the tokens: image, row, column, received (attention), dominant (kept as it is),
+    group (of the contextual token it was merged into, -1 if none), target (it names its group).
+    """
+    images = pictures(settings)
+    loaded = load(settings.model)
+    tokens = pd.concat(
+        [_tokens(loaded, settings, name, image) for name, image in images.items()],
+        ignore_index=True,
+    )
+    rows = []
+    for question in tqdm(questions(settings), desc="questions"):
+        image, text = Image.fromarray(images[question[0]]), question[2]
+        with zip_model(loaded.model, loaded.processor, retain=settings.retain, merge=settings.merge) as zipped:  # noqa: E501
+            short = _ask(zipped, image, text)
+        rows.append((*question, *_ask(loaded, image, text), *short))  # zipping is undone by now
+    columns = [*QUESTION, "vanilla", "vanilla_positions", "zipped", "zipped_positions"]
+    return pd.DataFrame(rows, columns=columns), tokens
+
+
+def _ask(asked: Loaded | ZippedModel, image: Image.Image, question: str) -> tuple[str, int]:
+    """Answer, and the visual tokens that stood in the prompt."""
+    model, processor = asked.model, asked.processor
+    ids = processor(images=image, text=prompt(processor, question), return_tensors="pt")["input_ids"]
+    positions = int((ids == model.config.image_token_id).sum())
+    return answer(model, processor, image, question, max_new_tokens=8), positions
+
+
+@torch.no_grad()
+def _tokens(loaded: Loaded, settings: Quickstart, name: str, image: np.ndarray) -> pd.DataFrame:
+    model, pixels = loaded.model, pixels_of(loaded, image)
+    tower = model.model.vision_tower
+    with (
+        zip_model(model, retain=settings.retain, merge=settings.merge) as zipped,
+        zipped.record() as seen,
+    ):
+        model.get_image_features(pixel_values=pixels)
+    cls = int(zipped.budget.cls)
+    received = encode(tower, pixels, layer=model.config.vision_feature_layer).scores[0, cls:]
+    group = seen[0].assignment[0].cpu()
+    dominant, target = torch.zeros_like(group, dtype=torch.bool), torch.zeros_like(group).bool()
+    dominant[seen[0].kept[0].cpu()] = True
+    target[seen[0].targets[0].cpu()] = True
+    row, column = np.divmod(np.arange(len(received)), grid_of(tower))
+    columns: dict[str, Any] = {
+        "image": name,
+        "row": row,
+        "column": column,
+        "received": received.cpu().numpy(),
+        "dominant": dominant[cls:].numpy(),
+        "group": group[cls:].numpy(),
+        "target": target[cls:].numpy(),
+    }
+    return pd.DataFrame(columns)

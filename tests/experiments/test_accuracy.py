@@ -75,5 +75,5 @@ def test_differences_are_paired():
     gain = accuracy.difference(pd.concat([one, other]), "a", "b", 64)
     assert gain.value == pytest.approx(30)
     assert gain.high - gain.value == pytest.approx(1.96 * 100 * 0.1528, abs=0.1)
-    with pytest.raises(ValueError, match="same questions"):
+    with pytest.raises(ValueError, match="the same questions"):
         accuracy.difference(pd.concat([one, other.iloc[1:]]), "a", "b", 64)

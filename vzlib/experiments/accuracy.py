@@ -128,7 +128,7 @@ def difference(rows: pd.DataFrame, one: str, other: str, retained: int) -> Diffe
     a, b = (own.loc[own["method"] == name, "right"].astype(float) for name in (one, other))
     if len(a) == 0 or not a.index.equals(b.index):
         raise ValueError(
-            f"{one} and {other} did not answer the same questions at {retained} tokens"
+            f"{one} and {other} at {retained} tokens need the same questions"
         )
     tasks = 100 * (a - b).groupby("task").agg(["mean", "sem"])
     value, half = tasks["mean"].mean(), 1.96 * (tasks["sem"] ** 2).sum() ** 0.5 / len(tasks)

@@ -26,7 +26,8 @@ def main() -> None:
     print(f"{rate:.0f} scenes/s with their questions; objects touch {covered:.1%} of the patches")
     for task, counts in answers.items():
         answer, most = counts.most_common(1)[0]
-        print(f"{task:10} n={counts.total()}, commonest answer {answer!r} {most / counts.total():.1%}")
+        share = most / counts.total()
+        print(f"{task:10} n={counts.total()}, commonest answer {answer!r} {share:.1%}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All notebooks, executed at the quick scale: figures from a fresh store, and again from it alone."""
+"""All notebooks at the quick scale: figures from a fresh store, and again from the store alone."""
 
 import hashlib
 

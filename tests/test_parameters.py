@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from vzlib import parameters
 from vzlib.parameters import ParameterError, validate
-from vzlib.reproduce import LOCAL, own_kernel
+from vzlib.reproduce import own_kernel
 
 
 class Layers(BaseModel, frozen=True):
@@ -113,11 +113,11 @@ def execute(tmp_path, **given):
     source = tmp_path / "layers.ipynb"
     nbformat.write(new_notebook(cells=cells), source)
     output, error = tmp_path / "out.ipynb", None
-    with own_kernel():
+    with own_kernel() as config:
         try:
             papermill.execute_notebook(
                 source, output, given, kernel_name="python3", language="python",
-                progress_bar=False, config=LOCAL,
+                progress_bar=False, config=config,
             )
         except papermill.PapermillExecutionError as caught:
             error = caught

@@ -57,6 +57,7 @@ def test_notebooks_run_in_number_order_with_the_parameters_of_the_scale(reposito
     assert printed(repository.results / "01_first.ipynb") == "2\n"
     assert printed(repository.results / "02_second.ipynb") == f"2 {sys.executable}\n"
     assert sorted(os.listdir(repository.results)) == ["01_first.ipynb", "02_second.ipynb"]
+    assert sorted(os.listdir(reproduce.NOTEBOOKS)) == ["01_first.ipynb", "02_second.ipynb"]
 
 
 def test_a_failure_is_listed_and_stops_no_other_notebook(repository, capfd):

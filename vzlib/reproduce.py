@@ -24,8 +24,6 @@ from vzlib import results
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
-# Kernels talk through sockets in the file system: no port to collide, nobody else to listen.
-LOCAL = Config(KernelManager={"transport": "ipc"})
 
 
 def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -58,8 +56,8 @@ def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str
     return values
 
 
-def execute(notebook: Path, values: dict[str, Any], published: Path) -> None:
-    """Run one notebook and publish the executed copy by one rename.
+def execute(notebook: Path, values: dict[str, Any], published: Path, config: Config) -> None:
+    """Run one notebook in the kernel that `own_kernel` set up; publish it by one rename.
 
     A notebook that fails is published too, as `<name>.failed.ipynb`, and leaves an earlier good
     copy alone.
@@ -74,7 +72,7 @@ def execute(notebook: Path, values: dict[str, Any], published: Path) -> None:
     try:
         papermill.execute_notebook(
             notebook, aside, values, kernel_name="python3", language="python",
-            progress_bar=False, cwd=notebook.parent, config=LOCAL,
+            progress_bar=False, cwd=notebook.parent, config=config,
         )
     except Exception:
         if aside.exists():
@@ -85,10 +83,12 @@ def execute(notebook: Path, values: dict[str, Any], published: Path) -> None:
 
 
 @contextmanager
-def own_kernel() -> Iterator[None]:
+def own_kernel() -> Iterator[Config]:
     """Make the kernel "python3" this interpreter, whatever kernels the machine has registered.
 
-    The kernel sees no start-up files of the user and prints nothing of its own.
+    The kernel sees no start-up files of the user and prints nothing of its own. Gives the
+    configuration to start kernels with: they talk through sockets in a folder of this run, so that
+    no port can collide and nobody else can listen.
     """
     with tempfile.TemporaryDirectory() as folder:
         kernel = Path(folder, "kernels", "python3")
@@ -111,7 +111,7 @@ def own_kernel() -> Iterator[None]:
         before = {name: os.environ.get(name) for name in changes}
         os.environ.update(changes)
         try:
-            yield
+            yield Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "kernel"))})
         finally:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
@@ -123,13 +123,14 @@ def run(
     """Run notebooks one after the other, a line for each; returns what failed, one text each."""
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
     failures = []
-    with own_kernel():
+    with own_kernel() as config:
         for number, notebook in enumerate(notebooks, start=1):
             print(f"[{number}/{len(notebooks)}] {notebook.stem:28}", end=" ", flush=True)
             start, outcome = time.perf_counter(), ""
             try:
                 values = {**parameters(notebook.stem, scale), **(overrides or {})}
-                execute(notebook, values, results.location() / "notebooks" / notebook.name)
+                published = results.location() / "notebooks" / notebook.name
+                execute(notebook, values, published, config)
             except Exception as error:
                 failures.append(f"{notebook.stem}, {_explain(error)}")
                 outcome = "  FAILED"

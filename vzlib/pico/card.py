@@ -8,7 +8,6 @@ import pandas as pd
 from vzlib import scenes
 from vzlib.experiments.accuracy import difference
 from vzlib.pico.architecture import GRID, VISION, WINDOW
-from vzlib.pico.language import TASKS
 
 STAGES = {
     "tower-window": f"tower, {WINDOW}x{WINDOW} patches",
@@ -69,7 +68,7 @@ def _full_table(table: pd.DataFrame) -> str:
 
 
 def _reduced_table(table: pd.DataFrame) -> str:
-    tasks = [*TASKS, "mean"]
+    tasks = [*scenes.TASKS, "mean"]
     lines = [f"| tokens | method | {' | '.join(tasks)} |", "|---" * (2 + len(tasks)) + "|"]
     for (retained, name), group in table.groupby(["retained", "method"], sort=False):
         own = group.set_index("task")

@@ -1,6 +1,8 @@
 """What the projector and the language model are trained on: many questions for one image prefix."""
 
+from collections import Counter
 from dataclasses import dataclass
+from random import Random
 
 import torch
 from torch import Tensor
@@ -9,10 +11,10 @@ from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrai
 
 from vzlib import scenes
 from vzlib.models.shared_prefix import block_mask
-from vzlib.pico.architecture import FEATURE_LAYER, SPECIAL, VISION, encode_window
+from vzlib.pico.architecture import FEATURE_LAYER, GRID, SPECIAL, VISION, encode_window
 from vzlib.pico.examples import ABSENT, corners_of, pixels_of
 
-TASKS = tuple(scenes.TASKS)
+TASKS = (*scenes.TASKS, "half")  # the last one is asked in training only
 OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the image
 
 
@@ -41,9 +43,10 @@ def language_batch(
     vocabulary = tokenizer.get_vocab()
     batch = [scenes.make(first + i, "train", seed=seed, grid=grid) for i in range(count)]
     rows = []
-    for scene in batch:
+    corners = corners_of(first, count, grid)
+    for scene, corner in zip(batch, corners.tolist(), strict=True):
         row = []  # (ids, block, place, target, task) per token
-        for number, question in enumerate(scenes.ask(scene, each)):
+        for number, question in enumerate([*scenes.ask(scene, each), *halves(scene, corner, each)]):
             words = [*question.text.split(), "ASSISTANT:", *question.answer.split(), "</s>"]
             tokens = [vocabulary[word] for word in words]
             start = words.index("ASSISTANT:")
@@ -57,7 +60,26 @@ def language_batch(
     padded = [row + [(0, -1, 0, ABSENT, 0)] * (length - len(row)) for row in rows]
     ids, block, place, target, task = torch.tensor(padded).unbind(-1)
     pixels = pixels_of([scene.image for scene in batch])
-    return LanguageBatch(pixels, corners_of(first, count, grid), ids, block, place, target, task)
+    return LanguageBatch(pixels, corners, ids, block, place, target, task)
+
+
+def halves(scene: scenes.Scene, corner: list[int], most: int) -> list[scenes.Question]:
+    """In which half of the full grid a thing lies, for up to `most` things of unmistakable names.
+
+    The first half of a relation: where one thing is. Without it relations were not learned.
+    corner: row and column of the scene on the full grid, in patches.
+    """
+    counts = Counter(thing.name for thing in scene.objects)
+    questions = []
+    for number, thing in enumerate(scene.objects):
+        if counts[thing.name] > 1:
+            continue
+        for axis, words in enumerate((("left", "right"), ("above", "below"))):
+            place = thing.centre[axis] / scenes.PATCH + corner[1 - axis] - GRID / 2
+            text = f"is the {thing.name} {words[0]} or {words[1]} ?"
+            if abs(place) >= 1:
+                questions.append(scenes.Question("half", text, words[place > 0], (number,)))
+    return Random(scene.index).sample(questions, min(most, len(questions)))
 
 
 def keep_some(features: Tensor, step: int, share_full: float = 0.7) -> Tensor:

@@ -1,17 +1,16 @@
 """Where named points of photographs attend to (Figures 6b and 14), as maps and near shares."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from vzlib import scenes
-from vzlib.experiments.attention_maps import grid_of, pixels_of, square
+from vzlib import results, scenes
+from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.settings import FeatureMisalignment
-from vzlib.models.load import load
-from vzlib.models.towers import attention_rows, encode, has_cls
-from vzlib.tokens import Budget, select_dominant
 
 
 class Point(NamedTuple):
@@ -33,6 +32,13 @@ POINTS = (
 )
 
 
+def square(image: np.ndarray) -> np.ndarray:
+    """The central square of an image [H, W, 3]."""
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return image[top : top + side, left : left + side]
+
+
 def patch_of(point: Point, grid: int) -> tuple[int, int]:
     """Row and column of the point's patch in the central square of its photograph.
 
@@ -50,34 +56,49 @@ def patch_of(point: Point, grid: int) -> tuple[int, int]:
 
 
 def measure(settings: FeatureMisalignment) -> pd.DataFrame:
-    """Attention from each of POINTS to every patch at settings.layer, one row per patch.
+    """Attention from each of POINTS to every patch at settings.layer, from the store if known.
 
     Columns: photograph, what, query_row, query_column, row, column, attention (from the point's
     token, mean over heads), received (the score by which tokens are selected), dominant (kept at
-    the smallest of `retained`), near (within settings.radius patches of the point), cls (the
-    point's attention to the CLS token, NaN without one).
+    the smallest of `retained`), cls (the point's attention to the CLS token, NaN without one).
+    Raises ValueError for a model that there is not and for a layer without attention.
     """
-    loaded = load(settings.model)
-    tower = loaded.model.model.vision_tower
+    return results.compute(
+        "attention_from_points",
+        {"layer": settings.layer, "retained": min(settings.retained)},
+        partial(_measure, settings.model),
+        model_fingerprint=identity(settings.model),
+        data_version=str(scenes.VERSION),
+    )
+
+
+def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+    import torch
+
+    from vzlib.experiments.attention_maps import grid_of, pixels_of, tower_of
+    from vzlib.models.towers import attention_rows, encode, has_cls
+    from vzlib.tokens import Budget, select_dominant
+
+    tower, layer = tower_of(model), point["layer"]
     grid, cls = grid_of(tower), int(has_cls(tower))
-    budget = Budget.retain(min(settings.retained), has_cls=bool(cls))
+    budget = Budget.retain(point["retained"], has_cls=bool(cls))
     rows, columns = np.divmod(np.arange(grid * grid), grid)
     frames = []
-    for point in tqdm(POINTS, desc="points"):
-        image = square(scenes.photographs(point.split)[point.photograph])
-        pixels = pixels_of(loaded, image)
-        row, column = patch_of(point, grid)
+    for place in tqdm(POINTS, desc="points"):
+        pixels = pixels_of(model, square(scenes.photographs(place.split)[place.photograph]))
+        row, column = patch_of(place, grid)
         query = [cls + row * grid + column]
-        attention = attention_rows(tower, pixels, layer=settings.layer, queries=query)[0, 0].detach()
-        scores = encode(tower, pixels, layer=settings.layer).scores.detach()
+        with torch.no_grad():
+            attention = attention_rows(tower, pixels, layer=layer, queries=query)[0, 0]
+            scores = encode(tower, pixels, layer=layer).scores
         kept = select_dominant(scores, budget.dominant, cls=budget.cls)[0]
         dominant = np.zeros(len(attention), dtype=bool)
         dominant[kept.cpu()] = True
         frames.append(
             pd.DataFrame(
                 {
-                    "photograph": point.photograph,
-                    "what": point.what,
+                    "photograph": place.photograph,
+                    "what": place.what,
                     "query_row": row,
                     "query_column": column,
                     "row": rows,
@@ -85,7 +106,6 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
                     "attention": attention[cls:].cpu().numpy(),
                     "received": scores[0, cls:].cpu().numpy(),
                     "dominant": dominant[cls:],
-                    "near": np.hypot(rows - row, columns - column) <= settings.radius,
                     "cls": float(attention[0]) if cls else np.nan,
                 }
             )
@@ -93,20 +113,23 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def shares(maps: pd.DataFrame) -> pd.DataFrame:
+def shares(maps: pd.DataFrame, radius: float) -> pd.DataFrame:
     """How a point's attention to patches divides, in percent, beside the share of the patches.
 
+    maps: from `measure`. radius: in patches; what lies within it of the point counts as near.
     Columns: photograph, what, near, near_area, dominant, dominant_area, CLS (of all attention).
     """
     found = []
     for (photograph, what), own in maps.groupby(["photograph", "what"], sort=False):
         total = own["attention"].sum()
+        away = np.hypot(own["row"] - own["query_row"], own["column"] - own["query_column"])
+        near = away <= radius
         found.append(
             {
                 "photograph": photograph,
                 "what": what,
-                "near": 100 * own.loc[own["near"], "attention"].sum() / total,
-                "near_area": 100 * own["near"].mean(),
+                "near": 100 * own.loc[near, "attention"].sum() / total,
+                "near_area": 100 * near.mean(),
                 "dominant": 100 * own.loc[own["dominant"], "attention"].sum() / total,
                 "dominant_area": 100 * own["dominant"].mean(),
                 "CLS": 100 * own["cls"].iloc[0],

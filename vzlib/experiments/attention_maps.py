@@ -6,13 +6,26 @@ runs with any attention implementation.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vzlib.models.towers import family_of, has_cls
+from vzlib.models.load import Loaded, load
+from vzlib.models.towers import family_of
+
+
+@lru_cache(maxsize=1)
+def loaded(name: str) -> Loaded:
+    """`vzlib.load`, which the analyses of one notebook then do once."""
+    return load(name)
+
+
+def tower_of(name: str) -> Any:
+    """The vision tower of a model."""
+    return loaded(name).model.model.vision_tower
 
 
 @torch.no_grad()
@@ -50,17 +63,11 @@ def maps_by_layer(tower: nn.Module, pixels: Tensor) -> Iterator[Tensor]:
         yield (queries @ keys.transpose(-1, -2) * attention.head_dim**-0.5).softmax(-1)
 
 
-def pixels_of(loaded: Any, image: np.ndarray) -> Tensor:
-    """An image uint8 [H, W, 3], cut to its central square, as the tower wants it: [1, 3, H', W']."""
-    prepared = loaded.processor.image_processor(images=[square(image)], return_tensors="pt")
-    return prepared["pixel_values"].to(loaded.model.device, loaded.model.dtype)
-
-
-def square(image: np.ndarray) -> np.ndarray:
-    """The central square of an image [H, W, 3]."""
-    side = min(image.shape[:2])
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    return image[top : top + side, left : left + side]
+def pixels_of(name: str, image: np.ndarray) -> Tensor:
+    """A square image uint8 [P, P, 3] as the tower of a model wants it: [1, 3, P', P']."""
+    model, processor = loaded(name).model, loaded(name).processor
+    prepared = processor.image_processor(images=[np.ascontiguousarray(image)], return_tensors="pt")
+    return prepared["pixel_values"].to(model.device, model.dtype)
 
 
 def grid_of(tower: nn.Module) -> int:
@@ -80,8 +87,3 @@ def scene_patch(tower: nn.Module, side: int) -> int:
             f"scenes of {side} pixels do not fall into the {grid} x {grid} patches of this tower"
         )
     return side // grid
-
-
-def patches_only(tower: nn.Module, values: Tensor) -> Tensor:
-    """[..., S] without the CLS token, if there is one."""
-    return values[..., int(has_cls(tower)) :]

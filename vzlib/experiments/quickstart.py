@@ -1,5 +1,7 @@
 """Zip a model, look at the tokens that stay, ask it the same questions as before."""
 
+import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from vzlib import scenes
-from vzlib.experiments.attention_maps import grid_of, pixels_of, square
+from vzlib import results, scenes
+from vzlib.experiments.attention_from_points import square
+from vzlib.experiments.attention_maps import grid_of, loaded, pixels_of
+from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.settings import Quickstart
 from vzlib.models.answer import answer, prompt
 from vzlib.models.images import open_image
 from vzlib.models.llava import ZippedModel, zip_model
-from vzlib.models.load import Loaded, load
+from vzlib.models.load import Loaded
 from vzlib.models.towers import encode
 
 QUESTION = ("image", "task", "question", "truth")
@@ -47,25 +51,39 @@ def questions(settings: Quickstart) -> list[tuple[str, str, str, str]]:
 
 
 def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Answers before and after zipping, and where every visual token went.
+    """Answers before and after zipping, and where every visual token went; stored if known.
 
     Columns of the answers: image, task, question, truth, vanilla, zipped (answers),
     vanilla_positions, zipped_positions (visual tokens in the prompt).
     Columns of the tokens: image, row, column, received (attention), dominant (kept as it is),
     group (of the contextual token it was merged into, -1 if none), target (it names its group).
+    Raises ValueError for a model, a photograph or a budget that there is not.
     """
-    images = pictures(settings)
-    loaded = load(settings.model)
+    pixels = b"".join(image.tobytes() for image in pictures(settings).values())
+    answers = results.compute(
+        "quickstart",
+        settings.model_copy(update={"model": ""}),  # its identity says more than its name
+        partial(_measure, settings.model),
+        model_fingerprint=identity(settings.model),
+        data_version=hashlib.sha256(pixels).hexdigest(),
+    )
+    return answers, results.predictions(answers)
+
+
+def _measure(model: str, settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
+    images, stock = pictures(settings), loaded(model)
     tokens = pd.concat(
-        [_tokens(loaded, settings, name, image) for name, image in images.items()],
+        [_tokens(stock, settings, name, image) for name, image in images.items()],
         ignore_index=True,
     )
     rows = []
     for question in tqdm(questions(settings), desc="questions"):
         image, text = Image.fromarray(images[question[0]]), question[2]
-        with zip_model(loaded.model, loaded.processor, retain=settings.retain, merge=settings.merge) as zipped:  # noqa: E501
+        with zip_model(
+            stock.model, stock.processor, retain=settings.retain, merge=settings.merge
+        ) as zipped:
             short = _ask(zipped, image, text)
-        rows.append((*question, *_ask(loaded, image, text), *short))  # zipping is undone by now
+        rows.append((*question, *_ask(stock, image, text), *short))  # zipping is undone by now
     columns = [*QUESTION, "vanilla", "vanilla_positions", "zipped", "zipped_positions"]
     return pd.DataFrame(rows, columns=columns), tokens
 
@@ -73,14 +91,14 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _ask(asked: Loaded | ZippedModel, image: Image.Image, question: str) -> tuple[str, int]:
     """Answer, and the visual tokens that stood in the prompt."""
     model, processor = asked.model, asked.processor
-    ids = processor(images=image, text=prompt(processor, question), return_tensors="pt")["input_ids"]
-    positions = int((ids == model.config.image_token_id).sum())
+    inputs = processor(images=image, text=prompt(processor, question), return_tensors="pt")
+    positions = int((inputs["input_ids"] == model.config.image_token_id).sum())
     return answer(model, processor, image, question, max_new_tokens=8), positions
 
 
 @torch.no_grad()
-def _tokens(loaded: Loaded, settings: Quickstart, name: str, image: np.ndarray) -> pd.DataFrame:
-    model, pixels = loaded.model, pixels_of(loaded, image)
+def _tokens(stock: Loaded, settings: Quickstart, name: str, image: np.ndarray) -> pd.DataFrame:
+    model, pixels = stock.model, pixels_of(stock.name, image)
     tower = model.model.vision_tower
     with (
         zip_model(model, retain=settings.retain, merge=settings.merge) as zipped,

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 Images = Literal["photographs", "scenes"]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -50,11 +49,11 @@ class AttentionByLayer(Settings):
 
 
 class SoftmaxGradient(Settings):
-    """03_softmax_gradient: what the derivative of the softmax does, and where attention lies on it."""
+    """03_softmax_gradient: the derivative of the softmax, and where attention lies on it."""
 
     model: str = "pico"
-    scenes: int = Field(32, ge=2)  # images; intervals are over these
-    lengths: tuple[int, ...] = (2, 16, 64, 577)  # tokens that share a softmax
+    scenes: int = Field(32, ge=2)  # intervals are over these
+    lengths: tuple[Annotated[int, Field(ge=2)], ...] = (2, 16, 577)  # tokens that share a softmax
     exponential: float = Field(0.05, gt=0, lt=0.5)  # attention up to which growth counts as such
 
 
@@ -64,5 +63,5 @@ class FeatureMisalignment(Settings):
     model: str = "pico"
     layer: int = -2  # index into the tower's hidden_states
     scenes: int = Field(96, ge=2)  # intervals are over these
-    retained: tuple[int, ...] = (64, 128, 192)  # visual tokens handed to the language model
+    retained: tuple[Positive, ...] = Field((64, 128, 192), min_length=1)  # tokens for the LLM
     radius: float = Field(3.0, gt=0)  # patches around a query point that count as near

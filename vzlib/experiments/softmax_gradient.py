@@ -3,13 +3,14 @@
 The paper: s(1 - s) rises exponentially where z is large and is negligible where z is small, so high
 attention gets higher and low attention lower. Two facts decide when this holds.
 
-    d log[s(1 - s)] / dz = 1 - 2 s      the rate of growth: 1 (exponential) for s near 0, 0 at s = 1/2,
-                                        -1 (exponential *fall*) for s near 1
+    d log[s(1 - s)] / dz = 1 - 2 s      the rate of growth: 1 (exponential) for s near 0, 0 at
+                                        s = 1/2, -1 (exponential *fall*) for s near 1
     dL/dz_i = s_i (g_i - sum_j s_j g_j) with g = dL/ds: s sets the size of a step, but its sign is
                                         that of g_i against the attention-weighted mean of g
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vzlib import scenes
-from vzlib.experiments.attention_maps import maps_by_layer, pixels_of
+from vzlib import results, scenes
+from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.intervals import Interval, mean
 from vzlib.experiments.settings import SoftmaxGradient
-from vzlib.models.load import load
-from vzlib.models.towers import has_cls
 from vzlib.tokens import softmax_gradient, softmax_jacobian
 
 PEAK = 0.5  # attention at which s(1 - s) is largest
-EDGES = np.linspace(-7, 0, 57)  # of log10(s), for the distributions
+EDGES = np.linspace(-10, 0, 51)  # of log10(s), for the distributions
 
 
 def theory(settings: SoftmaxGradient) -> pd.DataFrame:
@@ -62,30 +61,51 @@ def theory(settings: SoftmaxGradient) -> pd.DataFrame:
 
 
 def measure(settings: SoftmaxGradient) -> pd.DataFrame:
-    """Where the attention of a model's tower lies on the curve s(1 - s), block by block.
+    """Where the attention of a model's tower lies on the curve s(1 - s), from the store if known.
 
     The softmaxes are those of every head and query token of every test scene ("all"), and of the
     CLS query alone ("cls") where there is one.
 
     Columns: queries, layer (1 is the first block), quantity, s, n (scenes), value, low, high (95 %
-    over scenes). Quantities, in percent: tokens_growing, mass_growing (of tokens and of attention
-    at s < 1/2), mass_exponential (of attention at s <= settings.exponential), softmaxes_past_peak
-    (with a token at s > 1/2; there can be only one), and the distributions tokens_at and mass_at
-    over bins of log10(s) around the column s. Smaller s than 1e-7 count in the first bin.
+    over scenes), read (whether the language model reads this block). Quantities, in percent:
+    tokens_growing, mass_growing (of tokens and of attention at s < 1/2), mass_exponential (of
+    attention at s <= settings.exponential), softmaxes_past_peak (with a token at s > 1/2; there can
+    be only one), and the distributions tokens_at and mass_at over bins of log10(s) around the
+    column s. Smaller s than 1e-10 count in the first bin.
+    Raises ValueError for a model that there is not.
     """
-    loaded = load(settings.model)
-    tower = loaded.model.model.vision_tower
+    return results.compute(
+        "softmax_gradient",
+        {"scenes": settings.scenes, "exponential": settings.exponential},
+        partial(_measure, settings.model),
+        model_fingerprint=identity(settings.model),
+        data_version=str(scenes.VERSION),
+    )
+
+
+def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+    from vzlib.experiments.attention_maps import loaded, maps_by_layer, pixels_of, tower_of
+    from vzlib.models.towers import depth_of, has_cls
+
+    tower = tower_of(model)
+    read = depth_of(tower, loaded(model).model.config.vision_feature_layer)
     found: dict[tuple[str, int, str, float | None], list[float]] = {}
-    for index in tqdm(range(settings.scenes), desc="scenes"):
-        pixels = pixels_of(loaded, scenes.make(index).image)
+    for index in tqdm(range(point["scenes"]), desc="scenes", unit="image"):
+        pixels = pixels_of(model, scenes.make(index).image)
         for layer, heads in enumerate(maps_by_layer(tower, pixels), start=1):
             chosen = {"all": heads, "cls": heads[:, :, :1]} if has_cls(tower) else {"all": heads}
             for queries, attention in chosen.items():
-                for quantity, s, value in _statistics(attention, settings.exponential):
+                for quantity, s, value in _statistics(attention, point["exponential"]):
                     found.setdefault((queries, layer, quantity, s), []).append(value)
     rows = [(*key, len(values), *mean(np.array(values))) for key, values in found.items()]
     columns = ["queries", "layer", "quantity", "s", "n", *Interval._fields]
-    return pd.DataFrame(rows, columns=columns).astype({"s": float})
+    table = pd.DataFrame(rows, columns=columns).astype({"s": float})
+    return table.assign(read=table["layer"] == read)
+
+
+def read_block(rows: pd.DataFrame) -> int:
+    """The block, from 1, whose output the language model reads."""
+    return int(rows.loc[rows["read"], "layer"].iloc[0])
 
 
 def _statistics(
@@ -108,11 +128,12 @@ def _statistics(
             yield quantity, float(10 ** (left + step / 2)), float(share)
 
 
-def verdict(rows: pd.DataFrame, layer: int) -> str:
-    """One sentence: when the paper's claim holds, with the numbers of one block.
+def verdict(rows: pd.DataFrame) -> str:
+    """When the paper's claim holds, with the numbers of the block that the language model reads.
 
-    rows: from `measure`. layer: as in its column; the block the language model reads, say.
+    rows: from `measure`.
     """
+    layer = read_block(rows)
     queries = "cls" if "cls" in set(rows["queries"]) else "all"
     own = rows[(rows["layer"] == layer) & (rows["queries"] == queries)].set_index("quantity")
     text = {name: _percent(own.loc[name]) for name in own.index if not name.endswith("_at")}

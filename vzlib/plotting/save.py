@@ -53,4 +53,4 @@ def save(figure: Figure, name: str) -> Saved:
             aside = place / f".{name}.{os.getpid()}.{kind}"
             aside.write_bytes(content.getvalue())
             paths[kind] = aside.replace(place / f"{name}.{kind}")
-    return Saved(paths["pdf"], paths["png"], figure.get_figwidth())
+    return Saved(paths["pdf"], paths["png"], float(figure.get_figwidth()))

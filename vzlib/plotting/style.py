@@ -45,6 +45,8 @@ STYLE: Any = {
     "lines.markersize": 4,
     "errorbar.capsize": 1.5,
     "legend.frameon": False,
+    "legend.handlelength": 2.6,  # long enough for a dashed line to be seen as one
+    "legend.columnspacing": 1.4,
     "image.cmap": "magma",  # perceptually uniform, and still a ranking in grey
     "image.interpolation": "nearest",
 }
@@ -75,8 +77,8 @@ LOOKS = {
     "photographs": Look("photographs", "#0072B2", "o"),
     "scenes": Look("scenes", "#D55E00", "s"),
     # how received attention is counted
-    "cls": Look("by the CLS row", "#0072B2", "o"),
-    "mean": Look("by the column mean", "#E69F00", "D", "--"),
+    "cls": Look("CLS row", "#0072B2", "o"),
+    "mean": Look("column mean", "#E69F00", "D", "--"),
     # what a share of attention lies on
     "object": Look("object", "#009E73", "o"),
     "background": Look("background", "#BBBBBB", "s"),

@@ -233,7 +233,9 @@ def test_a_deep_copy_is_zipped_and_runs_its_own_tower():
         with torch.no_grad():
             for parameter in twin.model.vision_tower.parameters():
                 parameter.mul_(1.5)
-        assert not torch.equal(logits(twin, inputs), logits(model, inputs))
+        with zipped.record() as seen:
+            assert not torch.equal(logits(twin, inputs), logits(model, inputs))
+        assert len(seen) == 1  # the copy's tokens are not the model's
     stock = tiny.batch(processor)
     assert logits(model, stock).shape[1] == stock["input_ids"].shape[1]
     with pytest.raises(ValueError, match="72 image placeholders"):

@@ -257,10 +257,21 @@ def test_cls_is_refused_where_there_is_none():
         encode(tiny.tower("siglip"), torch.zeros(1, 3, 48, 48), cls=True)
 
 
-@pytest.mark.parametrize("queries", [[-1], [37], [[[0]]]])
+@pytest.mark.parametrize("queries", [[-1], [37], [[[0]]], []])
 def test_queries_outside_of_the_tokens_are_refused(queries):
     with pytest.raises(ValueError, match=r"queries must be indices 0 to 36"):
         attention_rows(tiny.tower("clip"), torch.zeros(1, 3, 48, 48), queries=queries)
+
+
+def test_padding_counts_as_the_processor_gives_it():
+    tower = tiny.tower("siglip2")
+    inputs, valid = tiny.tower_inputs("siglip2")
+    for ours, theirs in zip(
+        encode(tower, *inputs, valid=valid.long()), encode(tower, *inputs, valid=valid), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+    scores = encode(tower, *inputs, valid=valid).scores
+    assert (scores[~valid] == 0).all() and (scores[valid] > 0).all()
 
 
 def test_siglip2_has_no_fixed_number_of_tokens():

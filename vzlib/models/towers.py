@@ -216,7 +216,8 @@ def _attention_rows(
 ) -> Tensor:
     hidden, mask, valid = _embed(tower, inputs, valid)
     batch, tokens = hidden.shape[0], hidden.shape[1] - _registers(tower)
-    if queries.ndim not in (1, 2) or queries.min() < 0 or queries.max() >= tokens:
+    flat = queries.flatten().tolist()
+    if queries.ndim not in (1, 2) or not flat or min(flat) < 0 or max(flat) >= tokens:
         raise ValueError(
             f"queries must be indices 0 to {tokens - 1}, [Q] or [B, Q], not {queries.tolist()}"
         )

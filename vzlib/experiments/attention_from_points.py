@@ -55,6 +55,12 @@ def patch_of(point: Point, grid: int) -> tuple[int, int]:
     return row, column
 
 
+def pictures() -> dict[str, np.ndarray]:
+    """The central squares of the photographs of POINTS, uint8 [P, P, 3], by name."""
+    found = {place.photograph: place.split for place in POINTS}
+    return {name: square(scenes.photographs(split)[name]) for name, split in found.items()}
+
+
 def measure(settings: FeatureMisalignment) -> pd.DataFrame:
     """Attention from each of POINTS to every patch at settings.layer, from the store if known.
 

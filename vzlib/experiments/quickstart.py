@@ -53,8 +53,8 @@ def questions(settings: Quickstart) -> list[tuple[str, str, str, str]]:
 def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Answers before and after zipping, and where every visual token went; stored if known.
 
-    Columns of the answers: image, task, question, truth, vanilla, zipped (answers),
-    vanilla_positions, zipped_positions (visual tokens in the prompt).
+    Columns of the answers: image, task, question, truth, zipped, vanilla (what they answered),
+    zipped_positions, vanilla_positions (visual tokens in the prompt), zipped_right, vanilla_right.
     Columns of the tokens: image, row, column, received (attention), dominant (kept as it is),
     group (of the contextual token it was merged into, -1 if none), target (it names its group).
     Raises ValueError for a model, a photograph or a budget that there is not.
@@ -78,14 +78,29 @@ def _measure(model: str, settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFra
     )
     rows = []
     for question in tqdm(questions(settings), desc="questions"):
-        image, text = Image.fromarray(images[question[0]]), question[2]
-        with zip_model(
-            stock.model, stock.processor, retain=settings.retain, merge=settings.merge
-        ) as zipped:
-            short = _ask(zipped, image, text)
-        rows.append((*question, *_ask(stock, image, text), *short))  # zipping is undone by now
-    columns = [*QUESTION, "vanilla", "vanilla_positions", "zipped", "zipped_positions"]
-    return pd.DataFrame(rows, columns=columns), tokens
+        rows.append((*question, *ask_both(stock, images[question[0]], question[2], settings)))
+    columns = [*QUESTION, "zipped", "zipped_positions", "vanilla", "vanilla_positions"]
+    answers = pd.DataFrame(rows, columns=columns)
+    for which in ("zipped", "vanilla"):
+        given = answers[which].map(_plain)
+        answers[f"{which}_right"] = given == answers["truth"].map(_plain)
+    return answers, tokens
+
+
+def _plain(answer: str) -> str:
+    """Letters and digits alone: "Yes." is "yes", and "7 9" is "79"."""
+    return "".join(character for character in answer.lower() if character.isalnum())
+
+
+def ask_both(
+    stock: Loaded, image: np.ndarray, question: str, settings: Quickstart
+) -> tuple[str, int, str, int]:
+    """Answer and visual tokens in the prompt, of the zipped model and then of the stock one."""
+    model, processor, picture = stock.model, stock.processor, Image.fromarray(image)
+    with zip_model(model, processor, retain=settings.retain, merge=settings.merge) as zipped:
+        after = _ask(zipped, picture, question)
+    before = _ask(stock, picture, question)  # leaving the block has undone the zipping
+    return *after, *before
 
 
 def _ask(asked: Loaded | ZippedModel, image: Image.Image, question: str) -> tuple[str, int]:

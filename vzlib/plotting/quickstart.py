@@ -81,9 +81,9 @@ def _answers(axis: Axes, own: pd.DataFrame, before: int, after: int) -> None:
         height = 0.9 - number * 0.185
         question = f"{asked['question']} → {asked['truth']}"
         axis.text(0, height, question, color=INK, fontsize=5.8, va="top")
-        for left, given in zip(COLUMNS, (asked["vanilla"], asked["zipped"]), strict=True):
-            right = given == asked["truth"]
-            text = f"{'✓' if right else '✗'} {_short(given)}"
+        for left, which in zip(COLUMNS, ("vanilla", "zipped"), strict=True):
+            right = asked[f"{which}_right"]
+            text = f"{'✓' if right else '✗'} {_short(asked[which])}"
             axis.text(left, height - 0.08, text, color=RIGHT if right else WRONG, va="top")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests import tiny
-from vzlib.models.answer import answer, prompt
+from vzlib.models.answer import prompt
 from vzlib.models.shared_prefix import answered_right, block_mask
 
 

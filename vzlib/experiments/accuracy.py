@@ -127,9 +127,7 @@ def difference(rows: pd.DataFrame, one: str, other: str, retained: int) -> Diffe
     own = rows[rows["retained"] == retained].set_index(["task", "scene", "question"])
     a, b = (own.loc[own["method"] == name, "right"].astype(float) for name in (one, other))
     if len(a) == 0 or not a.index.equals(b.index):
-        raise ValueError(
-            f"{one} and {other} at {retained} tokens need the same questions"
-        )
+        raise ValueError(f"{one} and {other} at {retained} tokens need the same questions")
     tasks = 100 * (a - b).groupby("task").agg(["mean", "sem"])
     value, half = tasks["mean"].mean(), 1.96 * (tasks["sem"] ** 2).sum() ** 0.5 / len(tasks)
     return Difference(value, value - half, value + half)

@@ -66,7 +66,7 @@ def answered_right(
         use_cache=False,
     ).last_hidden_state[:, prefix:]
     best = model.lm_head(hidden).argmax(-1).cpu()
-    verdicts = []
+    verdicts: list[list[bool]] = []
     for i, row in enumerate(rows):
         verdicts.append([])
         for number, (question, answer) in enumerate(row):
@@ -82,7 +82,7 @@ def _tokens(
     tokenizer = processor.tokenizer
     image = tokenizer.convert_tokens_to_ids(processor.image_token)
     opening: list[int] = []
-    rows = []
+    rows: list[list[tuple[list[int], int]]] = []
     for pairs in asked:
         rows.append([])
         for question, answer in pairs:

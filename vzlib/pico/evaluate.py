@@ -12,6 +12,7 @@ import torch
 from vzlib.experiments.accuracy import answers, summary
 from vzlib.models.load import load
 from vzlib.pico.card import write_card
+from vzlib.pico.findings import findings
 
 BUDGETS = (192, 128, 64)  # one third, two ninths and one ninth of 576
 METHODS = ("visionzip", "visionzip-paper", "random", "uniform")
@@ -30,7 +31,9 @@ def main() -> None:
     rows = answers(loaded.model, loaded.processor, points, each=arguments.each)
     table = summary(rows)
     table.to_csv(arguments.target / "accuracy.csv", index=False, float_format="%.2f")
-    write_card(table, rows, folder=arguments.folder, target=arguments.target)
+    write_card(
+        table, rows, findings(arguments.model), folder=arguments.folder, target=arguments.target
+    )
     print(table.pivot_table("value", ["method", "retained"], "task", sort=False).round(1))
 
 

@@ -219,9 +219,10 @@ def conclusion(table: pd.DataFrame) -> str:
     sentences = []
     for kind, group in chosen.groupby("images", sort=False):
         by_claim = group.set_index("claim")["verdict"]
-        follows = "follows" if (by_claim == verdict.FOUND).all() else "does not follow"
+        found = (by_claim == verdict.FOUND).sum()
+        outcome = {0: "not found", len(by_claim): "found"}.get(found, "found in part")
         sentences.append(
-            f"On {kind} the profile {follows} the paper: sudden convergence by the middle layers "
+            f"On {kind} the paper's profile is {outcome}: sudden convergence by the middle layers "
             f"{by_claim['C03']}, peak at the layer that is read {by_claim['C04']}, "
             f"dispersion in the last layer {by_claim['C05']}."
         )

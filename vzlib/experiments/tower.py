@@ -73,7 +73,9 @@ def _pixels(
 ) -> Iterator[tuple[Sequence[Picture], Tensor]]:
     """Pictures and their pixels [B, 3, H, W], batch after batch, with a progress bar."""
     model, processor = _loaded(name).model, _loaded(name).processor
-    with tqdm(total=len(pictures), desc=what, unit="image") as bar, torch.no_grad():
+    quick = len(pictures) <= BATCH
+    bar = tqdm(total=len(pictures), desc=what, unit="image", disable=quick)
+    with bar, torch.no_grad():
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
             images = [np.ascontiguousarray(picture.image) for picture in batch]

@@ -73,7 +73,8 @@ def overlay(axes: Axes, image: np.ndarray, weights: np.ndarray) -> None:
     bare(axes)
     extent = (0, 1, 1, 0)
     axes.imshow(image @ np.array(GREY) / 255 * DIM, cmap="gray", vmin=0, vmax=1, extent=extent)
-    scaled = np.clip(weights / np.quantile(weights, QUANTILE), 0, 1)
+    top = np.quantile(weights, QUANTILE) or weights.max() or 1
+    scaled = np.clip(weights / top, 0, 1)
     axes.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=scaled**0.5, extent=extent)
 
 

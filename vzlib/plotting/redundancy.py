@@ -61,9 +61,7 @@ def _label_histogram(axes: Axes, bins: np.ndarray) -> None:
     axes.set_title("(a) weights of all tokens")
 
 
-def _curve(
-    axes: Axes, kind: str, rule: str, group: pd.DataFrame, dominant: Sequence[int]
-) -> None:
+def _curve(axes: Axes, kind: str, rule: str, group: pd.DataFrame, dominant: Sequence[int]) -> None:
     colour, line = look(kind).colour, look(rule).line
     axes.fill_between(group["tokens"], group["low"], group["high"], color=colour, alpha=BAND, lw=0)
     axes.plot(

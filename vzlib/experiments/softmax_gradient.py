@@ -108,9 +108,7 @@ def read_block(rows: pd.DataFrame) -> int:
     return int(rows.loc[rows["read"], "layer"].iloc[0])
 
 
-def _statistics(
-    attention: Tensor, exponential: float
-) -> Iterator[tuple[str, float | None, float]]:
+def _statistics(attention: Tensor, exponential: float) -> Iterator[tuple[str, float | None, float]]:
     """(quantity, s or None, percent) of softmaxes [..., S]."""
     growing = attention < PEAK
     mass = attention.sum()

@@ -115,9 +115,17 @@ def test_verdicts(weights, near_zero, almost_all):
     assert by_claim["C02", "attention held by the 2 dominant tokens, %"] == almost_all
 
 
-def test_more_dominant_tokens_than_patches_are_refused():
-    with pytest.raises(ValueError, match=r"dominant=\(2, 9\): allowed are 1 to 4"):
-        redundancy.summary(made_up(np.ones(4), np.ones(4)), settings())
+def test_more_dominant_tokens_than_patches_are_refused_before_any_image(
+    tiny_folder, own_store, monkeypatch
+):
+    few, many = settings(tiny_folder()), settings(tiny_folder(), dominant=(2, 37))
+    refused = pytest.raises(ValueError, match=r"dominant=\[2, 37\]: allowed are 1 to 36")
+    with monkeypatch.context() as patch, refused:
+        patch.setattr(tower, "_pixels", None)
+        redundancy.measure(many)
+    redundancy.measure(few)
+    with pytest.raises(ValueError, match=r"allowed are 1 to 36"):  # of stored weights too
+        redundancy.measure(many)
 
 
 def test_examples_are_the_first_images_with_their_maps(tiny_folder, own_store):

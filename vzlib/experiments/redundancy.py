@@ -1,7 +1,7 @@
 """Figures 2 and 9-11: how much attention each visual token receives at the layer that is read."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,7 +34,8 @@ def measure(settings: Redundancy) -> pd.DataFrame:
 
     Columns: images, name, unit, rule ("cls": attention from the CLS token; "mean": mean over all
     queries), patch (-1 for the CLS token), weight (a share of all attention).
-    Raises ValueError for a model or layer that there is not.
+    Raises ValueError for a model or layer that there is not, and for more dominant tokens than there
+    are patches.
     """
     model = identity(settings.model)
     tables = []
@@ -44,17 +45,26 @@ def measure(settings: Redundancy) -> pd.DataFrame:
         table = results.compute(
             "redundancy",
             point,
-            partial(_measure, settings.model),
+            partial(_measure, settings.model, settings.dominant),
             model_fingerprint=model,
             data_version=str(scenes.VERSION),
         )
+        _check(settings.dominant, int(table["patch"].max()) + 1)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
-    from vzlib.experiments.tower import read_layer, with_cls
+def _check(dominant: Sequence[int], patches: int) -> None:
+    if max(dominant) > patches:
+        raise ValueError(
+            f"dominant={list(dominant)}: allowed are 1 to {patches}, the patches of an image"
+        )
 
+
+def _measure(model: str, dominant: Sequence[int], point: Mapping[str, Any]) -> pd.DataFrame:
+    from vzlib.experiments.tower import patch_count, read_layer, with_cls
+
+    _check(dominant, patch_count(model))
     kind, tables = point["images"], []
     first = CLS if with_cls(model) else 0
     chosen = pictures(kind, point["count"], point["seed"])
@@ -88,15 +98,9 @@ def summary(rows: pd.DataFrame, settings: Redundancy) -> pd.DataFrame:
 
     Columns: images, rule, quantity, value, low, high, even (the value were all patches alike), n
     (images), units (photographs or scenes that were resampled).
-    Raises ValueError where more tokens are asked for than there are patches.
     """
     found = []
     for entry in weights(rows):
-        count = entry.patches.shape[1]
-        if max(settings.dominant) > count:
-            raise ValueError(
-                f"dominant={settings.dominant}: allowed are 1 to {count}, the patches of an image"
-            )
         for quantity, (values, even) in _quantities(entry, settings).items():
             interval = intervals.mean_over(values, entry.units)
             n, units = len(values), len(set(entry.units))

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from vzlib.experiments.images import Picture
 from vzlib.models.load import Loaded, load
-from vzlib.models.towers import depth_of, encode, has_cls, received_by_layer
+from vzlib.models.towers import depth_of, encode, has_cls, received_by_layer, token_count
 
 BATCH = 8
 
@@ -53,6 +53,11 @@ def every_layer(
 def with_cls(name: str) -> bool:
     """Whether the first token of a model's tower is a CLS token."""
     return has_cls(_tower(name))
+
+
+def patch_count(name: str) -> int:
+    """Patches that a model's tower cuts an image into."""
+    return token_count(_tower(name)) - has_cls(_tower(name))
 
 
 @lru_cache(maxsize=1)

@@ -118,7 +118,7 @@ def export(folder: Path, seed: int, target: Path) -> None:
 STAGES: dict[str, tuple[Callable[[Path, int, int], None], int]] = {
     "tower-window": (tower_on_windows, 1600),
     "tower": (tower_on_full_grid, 600),
-    "language-window": (language_on_windows, 1400),
+    "language-window": (language_on_windows, 1800),
     "language": (language_on_full_grid, 1500),
 }
 

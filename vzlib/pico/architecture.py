@@ -22,7 +22,6 @@ GRID = 24  # patches a side: 576 visual tokens, as in LLaVA-1.5
 WINDOW = 12  # patches a side of the images that training starts with
 FEATURE_LAYER = -2
 MEAN, SPREAD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-TRAINING_ONLY = ("column", "row")
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>", "USER:", "ASSISTANT:")
 
 CHAT_TEMPLATE = (
@@ -45,7 +44,7 @@ VISION = CLIPVisionConfig(
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """A word-level tokenizer over the words of `vzlib.scenes`."""
-    words = {word: i for i, word in enumerate([*SPECIAL, *scenes.vocabulary(), *TRAINING_ONLY])}
+    words = {word: i for i, word in enumerate([*SPECIAL, *scenes.vocabulary()])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -11,10 +11,10 @@ from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrai
 
 from vzlib import scenes
 from vzlib.models.shared_prefix import block_mask
-from vzlib.pico.architecture import FEATURE_LAYER, SPECIAL, VISION, encode_window
+from vzlib.pico.architecture import FEATURE_LAYER, GRID, SPECIAL, VISION, encode_window
 from vzlib.pico.examples import ABSENT, corners_of, pixels_of
 
-TASKS = (*scenes.TASKS, "place")  # the last one is asked in training only
+TASKS = (*scenes.TASKS, "half")  # the last one is asked in training only
 OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the image
 
 
@@ -46,7 +46,7 @@ def language_batch(
     corners = corners_of(first, count, grid)
     for scene, corner in zip(batch, corners.tolist(), strict=True):
         row = []  # (ids, block, place, target, task) per token
-        for number, question in enumerate([*scenes.ask(scene, each), *places(scene, corner, each)]):
+        for number, question in enumerate([*scenes.ask(scene, each), *halves(scene, corner, each)]):
             words = [*question.text.split(), "ASSISTANT:", *question.answer.split(), "</s>"]
             tokens = [vocabulary[word] for word in words]
             start = words.index("ASSISTANT:")
@@ -63,20 +63,22 @@ def language_batch(
     return LanguageBatch(pixels, corners, ids, block, place, target, task)
 
 
-def places(scene: scenes.Scene, corner: list[int], most: int) -> list[scenes.Question]:
-    """In which column or row of the full grid a thing lies, up to `most` questions.
+def halves(scene: scenes.Scene, corner: list[int], most: int) -> list[scenes.Question]:
+    """In which half of the full grid a thing lies, for up to `most` things of unmistakable names.
 
-    Where one thing is, is the first half of a relation between two; asked in training only.
+    The first half of a relation: where one thing is. Without it relations were not learned.
     corner: row and column of the scene on the full grid, in patches.
     """
     counts = Counter(thing.name for thing in scene.objects)
     questions = []
     for number, thing in enumerate(scene.objects):
-        if counts[thing.name] == 1:
-            for axis, word in enumerate(("column", "row")):
-                place = int(thing.centre[axis] / scenes.PATCH) + corner[1 - axis]
-                text, answer = f"what {word} is the {thing.name} ?", " ".join(f"{place:02d}")
-                questions.append(scenes.Question("place", text, answer, (number,)))
+        if counts[thing.name] > 1:
+            continue
+        for axis, words in enumerate((("left", "right"), ("above", "below"))):
+            place = thing.centre[axis] / scenes.PATCH + corner[1 - axis] - GRID / 2
+            text = f"is the {thing.name} {words[0]} or {words[1]} ?"
+            if abs(place) >= 1:
+                questions.append(scenes.Question("half", text, words[place > 0], (number,)))
     return Random(scene.index).sample(questions, min(most, len(questions)))
 
 

@@ -34,8 +34,8 @@ def measure(settings: Redundancy) -> pd.DataFrame:
 
     Columns: images, name, unit, rule ("cls": attention from the CLS token; "mean": mean over all
     queries), patch (-1 for the CLS token), weight (a share of all attention).
-    Raises ValueError for a model or layer that there is not, and for more dominant tokens than there
-    are patches.
+    Raises ValueError for a model or layer that there is not, and for more dominant tokens than
+    there are patches.
     """
     model = identity(settings.model)
     tables = []

@@ -17,7 +17,7 @@ BLINDNESS = {
     "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
 }
 TOGETHER = [
-    ("vanilla", "visionzip", "visionzip-paper", "random", "uniform"),
+    tuple(METHODS),
     ("visionzip", "fastv", "sparsevlm", "pyramiddrop"),
     ("photographs", "scenes"),
     ("cls", "mean"),
@@ -37,8 +37,10 @@ def lab(colour):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-def test_every_method_has_a_look():
-    assert {look(name).label for name in METHODS}
+def test_every_method_has_a_look_and_a_marker_of_its_own():
+    looks = [look(name) for name in METHODS]
+    assert len({each.marker for each in looks}) == len({each.label for each in looks}) == len(looks)
+    assert len({each.colour for each in looks}) == len(looks)
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])

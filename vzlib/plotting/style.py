@@ -62,7 +62,8 @@ class Look(NamedTuple):
     line: str = "-"
 
 
-# Colours of Okabe and Ito, which differ for colour-blind readers too; the marker says it again.
+# Colours of Okabe and Ito and a few more that differ for colour-blind readers from those drawn
+# beside them; the marker says it again.
 LOOKS = {
     # methods, by the names under which they are registered
     "vanilla": Look("all tokens", "#000000", "s"),
@@ -70,9 +71,21 @@ LOOKS = {
     "visionzip-paper": Look("VisionZip (paper)", "#E69F00", "D", "--"),
     "random": Look("random", "#7F7F7F", "x", ":"),
     "uniform": Look("uniform", "#56B4E9", "v", ":"),
+    "fastervlm": Look("FasterVLM", "#F0E442", "<"),
+    "vispruner": Look("VisPruner", "#882255", ">"),
+    "divprune": Look("DivPrune", "#117733", "d"),
+    "prumerge-plus": Look("PruMerge+", "#332288", "p"),
+    "tome": Look("ToMe", "#7B52E0", "h"),
+    "pooling": Look("average pooling", "#A6D9B8", "X", ":"),
     "fastv": Look("FastV", "#0072B2", "^"),
     "sparsevlm": Look("SparseVLM", "#009E73", "P"),
     "pyramiddrop": Look("PyramidDrop", "#CC79A7", "*"),
+    "fastervlm": Look("FasterVLM", "#332288", "<", "-."),
+    "vispruner": Look("VisPruner", "#882255", ">", "-."),
+    "divprune": Look("DivPrune", "#44AA99", "p", "-."),
+    "prumerge-plus": Look("PruMerge+", "#999933", "h", "-."),
+    "tome": Look("ToMe", "#117733", "X", "-."),
+    "pooling": Look("pooling", "#A6761D", "d", "-."),
     # where images come from
     "photographs": Look("photographs", "#0072B2", "o"),
     "scenes": Look("scenes", "#D55E00", "s"),

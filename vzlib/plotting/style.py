@@ -80,12 +80,6 @@ LOOKS = {
     "fastv": Look("FastV", "#0072B2", "^"),
     "sparsevlm": Look("SparseVLM", "#009E73", "P"),
     "pyramiddrop": Look("PyramidDrop", "#CC79A7", "*"),
-    "fastervlm": Look("FasterVLM", "#332288", "<", "-."),
-    "vispruner": Look("VisPruner", "#882255", ">", "-."),
-    "divprune": Look("DivPrune", "#44AA99", "p", "-."),
-    "prumerge-plus": Look("PruMerge+", "#999933", "h", "-."),
-    "tome": Look("ToMe", "#117733", "X", "-."),
-    "pooling": Look("pooling", "#A6761D", "d", "-."),
     # where images come from
     "photographs": Look("photographs", "#0072B2", "o"),
     "scenes": Look("scenes", "#D55E00", "s"),

@@ -1,0 +1,74 @@
+"""Token merging by bipartite soft matching."""
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from tests.baselines.encodings import encoding
+from vzlib.baselines.tome import ROUNDS, bipartite_groups, tome
+
+
+def plain(hidden, keys, retain):
+    """The published matching on one image of patches, token by token, with weighted means."""
+    tokens = [(i, 1, hidden[i], keys[i]) for i in range(len(hidden))]  # place, size, values
+    at_once = -(-(len(tokens) - retain) // ROUNDS)
+    while len(tokens) > retain:
+        first, second = tokens[::2], tokens[1::2]
+        edges = []
+        for i, token in enumerate(first):
+            close = [cosine_similarity(token[3], other[3], dim=0).item() for other in second]
+            edges.append((max(close), -i, i, close.index(max(close))))
+        edges = sorted(edges, reverse=True)
+        edges = edges[: min(at_once, len(tokens) - retain, len(tokens) // 2)]
+        for _, _, i, j in edges:
+            (_, size, *values), (place, other_size, *others) = first[i], second[j]
+            total = size + other_size
+            second[j] = (
+                place,
+                total,
+                *((a * size + b * other_size) / total for a, b in zip(values, others, strict=True)),
+            )
+        gone = {i for _, _, i, _ in edges}
+        tokens = [token for i, token in enumerate(first) if i not in gone] + second
+        tokens.sort(key=lambda token: token[0])
+    return torch.stack([token[2] for token in tokens])
+
+
+@pytest.mark.parametrize("has_cls", [True, False])
+@pytest.mark.parametrize("retain", [1, 2, 9, 30, 35])
+def test_equals_the_plain_loop(has_cls, retain):
+    given = encoding(has_cls=has_cls, seed=retain)
+    tokens = tome(given, retain, has_cls=has_cls)
+    for own, hidden, keys in zip(tokens, given.hidden, given.keys, strict=True):
+        expected = plain(hidden[has_cls:], keys[has_cls:], retain)
+        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("retain", [1, 13, 64, 300])
+def test_the_mean_weighted_by_size_is_that_of_the_patches(retain):
+    given = encoding(24)
+    place, group = bipartite_groups(given.keys[:, 1:], retain)
+    sizes = (group.unsqueeze(1) == place.unsqueeze(2)).sum(2)
+    assert (sizes >= 1).all() and (sizes.sum(1) == 576).all()
+    tokens = tome(given, retain, has_cls=True)
+    mean = (tokens * sizes.unsqueeze(2)).sum(1) / 576
+    torch.testing.assert_close(mean, given.hidden[:, 1:].mean(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_patches_with_equal_keys_merge_first(size):
+    """Whatever the length of the keys, and into the place of the one at an odd position."""
+    given = encoding(has_cls=False)
+    keys = given.keys.clone()
+    keys[:, 10] = size * keys[:, 15]
+    tokens = tome(given._replace(keys=keys), 35, has_cls=False)
+    expected = given.hidden.clone()
+    expected[:, 15] = expected[:, [10, 15]].mean(1)
+    torch.testing.assert_close(tokens, expected[:, torch.arange(36) != 10])
+
+
+def test_a_round_merges_at_most_half_and_no_more_than_its_share():
+    keys = encoding(24).keys[:, 1:]
+    _, group = bipartite_groups(keys, 576 - ROUNDS)
+    moved = (group != torch.arange(576)).sum(1)
+    assert (moved == ROUNDS).all()  # one merge in each round

@@ -52,9 +52,7 @@ def test_every_problem_is_named_at_once():
         validate(Layers, notebook_namespace(imagse=3, images=1000, merge="average"))
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 problems with the parameters for Layers:"
-    assert lines[1] == (
-        "  imagse: unknown; did you mean images? Allowed: model, images, merge."
-    )
+    assert lines[1] == ("  imagse: unknown; did you mean images? Allowed: model, images, merge.")
     assert lines[2] == "  images = 1000: Input should be less than or equal to 100."
     assert lines[3] == "  merge = 'average': Input should be 'code' or 'paper'."
 
@@ -116,8 +114,13 @@ def execute(tmp_path, **given):
     with own_kernel() as config:
         try:
             papermill.execute_notebook(
-                source, output, given, kernel_name="python3", language="python",
-                progress_bar=False, config=config,
+                source,
+                output,
+                given,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                config=config,
             )
         except papermill.PapermillExecutionError as caught:
             error = caught

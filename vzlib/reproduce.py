@@ -71,8 +71,14 @@ def execute(notebook: Path, values: dict[str, Any], published: Path, config: Con
     aside = published.with_name(f".{published.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
-            notebook, aside, values, kernel_name="python3", language="python",
-            progress_bar=False, cwd=notebook.parent, config=config,
+            notebook,
+            aside,
+            values,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=notebook.parent,
+            config=config,
         )
     except Exception:
         if aside.exists():
@@ -150,7 +156,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="*", help="such as 02 or 02_attention_by_layer; all")
     parser.add_argument("--scale", choices=SCALES, default="default")
     parser.add_argument(
-        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
         help="override a parameter of every notebook that runs; VALUE is read as YAML",
     )
     options = parser.parse_args(arguments)

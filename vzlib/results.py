@@ -125,8 +125,11 @@ def describe(table: pd.DataFrame, store: Path | str | None = None) -> dict[str, 
 
 def entries(store: Path | str | None = None) -> list[Path]:
     """The folders of all published entries, sound or not, sorted by experiment and key."""
-    return sorted(path for path in (Path(store) if store else location()).glob("[!.]*/*/")
-                  if re.fullmatch(r"[0-9a-f]{64}", path.name))
+    return sorted(
+        path
+        for path in (Path(store) if store else location()).glob("[!.]*/*/")
+        if re.fullmatch(r"[0-9a-f]{64}", path.name)
+    )
 
 
 def verify(folder: Path) -> None:

@@ -5,7 +5,9 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from tests.baselines.encodings import encoding
+from vzlib.baselines.pooling import pooling
 from vzlib.baselines.tome import ROUNDS, bipartite_groups, tome
+from vzlib.models.towers import Encoded
 
 
 def plain(hidden, keys, retain):
@@ -72,3 +74,20 @@ def test_a_round_merges_at_most_half_and_no_more_than_its_share():
     _, group = bipartite_groups(keys, 576 - ROUNDS)
     moved = (group != torch.arange(576)).sum(1)
     assert (moved == ROUNDS).all()  # one merge in each round
+
+
+def test_merged_tokens_lose_less_than_a_grid_of_cells_on_regions_of_uneven_size():
+    """A large flat region and small ones around it, keys telling them apart with some noise."""
+    generator = torch.Generator().manual_seed(0)
+    kinds = torch.zeros(24, 24, dtype=torch.long)
+    for kind in range(1, 40):
+        row, column = torch.randint(0, 22, (2,), generator=generator).tolist()
+        kinds[row : row + 2, column : column + 2] = kind
+    hidden = torch.randn(40, 16, generator=generator)[kinds.flatten()].unsqueeze(0)
+    keys = hidden + 0.1 * torch.randn(hidden.shape, generator=generator)
+    given = Encoded(hidden, torch.zeros(1, 576), keys)
+
+    def lost(tokens):
+        return torch.cdist(hidden, tokens).amin(2).square().mean()
+
+    assert lost(tome(given, 64, has_cls=False)) < 0.2 * lost(pooling(given, 64, has_cls=False))

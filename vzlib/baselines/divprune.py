@@ -16,7 +16,7 @@ def divprune(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> 
     Here: the same, on the tower's features; published, on the projector's output, which a
     reduction before the projector does not see. No attention is used, so CLS or not is the same.
     Checked against: a plain greedy loop; at least as diverse as any of many random choices, and
-    the guarantee of farthest-first choice: half of the optimal smallest distance (brute force).
+    the guarantee of farthest-first choice: half of the best smallest chord (brute force).
     """
     patches = patches_of(encoded, retain, has_cls)
     distance = 1 - cosine(patches.hidden, patches.hidden)

@@ -19,6 +19,7 @@ figures: $(READY)  ## redraw the figures from stored results; measures nothing
 
 test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 

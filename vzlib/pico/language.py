@@ -82,13 +82,13 @@ def halves(scene: scenes.Scene, corner: list[int], most: int) -> list[scenes.Que
     return Random(scene.index).sample(questions, min(most, len(questions)))
 
 
-def keep_some(features: Tensor, step: int, share_full: float = 0.7) -> Tensor:
-    """All of `[B, N, D]`, or (in 30 % of the steps) a random 11 to 100 % of it, in order.
+def keep_some(features: Tensor, step: int, whole: float) -> Tensor:
+    """All of `[B, N, D]` (in a share `whole` of the steps), or a random 11 to 100 %, in order.
 
     So that the language model is not brittle to the mere length of its prefix.
     """
     generator = torch.Generator().manual_seed(step)
-    if torch.rand((), generator=generator) < share_full:
+    if torch.rand((), generator=generator) < whole:
         return features
     count = features.shape[1]
     kept = int(count * (1 / 9 + 8 / 9 * torch.rand((), generator=generator)))
@@ -120,13 +120,20 @@ def hidden_states(
 
 
 def language_loss(
-    tower: CLIPVisionModel, model: LlavaForConditionalGeneration, batch: LanguageBatch, step: int
+    tower: CLIPVisionModel,
+    model: LlavaForConditionalGeneration,
+    batch: LanguageBatch,
+    step: int,
+    whole: float,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of the answers and, to log, the share of answers all right per task."""
+    """Cross-entropy of the answers and, to log, the share of answers all right per task.
+
+    whole: share of the steps that see every patch, see `keep_some`.
+    """
     depth = FEATURE_LAYER % (VISION.num_hidden_layers + 1)
     with torch.no_grad():
         features = encode_window(tower, batch.pixels, batch.corners, depth)[-1][:, 1:]
-    hidden, _ = hidden_states(model, keep_some(features, step), batch)
+    hidden, _ = hidden_states(model, keep_some(features, step, whole), batch)
     asked = (batch.target != ABSENT).nonzero(as_tuple=True)
     scores = model.lm_head(hidden[asked]).float()
     right = scores.argmax(-1) == batch.target[asked]

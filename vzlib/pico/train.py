@@ -70,13 +70,14 @@ def _train_language(
     grid: int,
     rate: float,
     decay: float,
+    whole: float,
 ) -> None:
     tokenizer = build_tokenizer()
     tower.bfloat16().requires_grad_(False)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         batch = language_batch(tokenizer, step * count, count, grid, 4, seed)
-        return language_loss(tower, model, batch, step)
+        return language_loss(tower, model, batch, step, whole)
 
     modules = {
         "projector": model.model.multi_modal_projector,
@@ -90,7 +91,7 @@ def language_on_windows(folder: Path, seed: int, steps: int) -> None:
     tower, model = build_tower(seed), build_llava(seed)
     _load(tower, folder, "tower-window", "tower")
     _train_language(tower, model, name="language-window", folder=folder, seed=seed, steps=steps,
-                    count=16, grid=WINDOW, rate=1e-3, decay=0.2)  # fmt: skip
+                    count=16, grid=WINDOW, rate=1e-3, decay=0.2, whole=0.7)  # fmt: skip
 
 
 def language_on_full_grid(folder: Path, seed: int, steps: int) -> None:
@@ -100,7 +101,7 @@ def language_on_full_grid(folder: Path, seed: int, steps: int) -> None:
     _load(model.model.language_model, folder, "language-window", "language_model")
     _load(model.lm_head, folder, "language-window", "head")
     _train_language(tower, model, name="language", folder=folder, seed=seed, steps=steps,
-                    count=8, grid=GRID, rate=7e-4, decay=0.7)  # fmt: skip
+                    count=8, grid=GRID, rate=7e-4, decay=0.5, whole=0.9)  # fmt: skip
 
 
 def export(folder: Path, seed: int, target: Path) -> None:

@@ -73,4 +73,4 @@ class FastV:
         return fit(candidates, tokens, shape, counting)
 
     def __str__(self) -> str:
-        return f"FastV (K = {self.full_layers}, R = {self.removed:.1%})"
+        return f"FastV (K = {self.full_layers}, R = {100 * self.removed:.3g} %)"

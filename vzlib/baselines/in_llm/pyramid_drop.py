@@ -70,5 +70,5 @@ class PyramidDrop:
         return fit(candidates, tokens, shape, counting)
 
     def __str__(self) -> str:
-        shares = " / ".join(f"{share:.1%}" for share in self.keep)
-        return f"PyramidDrop ({shares} from layers {' / '.join(map(str, self.layers))})"
+        shares = " / ".join(f"{100 * share:.3g}" for share in self.keep)
+        return f"PyramidDrop ({shares} % from layers {' / '.join(map(str, self.layers))})"

@@ -4,6 +4,7 @@ from difflib import get_close_matches
 
 from vzlib.baselines.in_llm.fastv import FastV
 from vzlib.baselines.in_llm.generation import Prompt, embed_prompt, generate, last_logits
+from vzlib.baselines.in_llm.judging import Judged, judge, open_images
 from vzlib.baselines.in_llm.prefill import Opening, Pruned, open_prompt, pruned_prefill
 from vzlib.baselines.in_llm.pyramid_drop import PyramidDrop
 from vzlib.baselines.in_llm.reduction import Reduction
@@ -27,6 +28,7 @@ __all__ = [
     "Counting",
     "FastV",
     "Fitted",
+    "Judged",
     "Method",
     "Opening",
     "OutOfReach",
@@ -39,9 +41,11 @@ __all__ = [
     "Stage",
     "embed_prompt",
     "generate",
+    "judge",
     "last_logits",
     "layer_average",
     "method",
+    "open_images",
     "open_prompt",
     "pruned_prefill",
     "visual_by_layer",

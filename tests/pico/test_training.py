@@ -8,6 +8,7 @@ from vzlib import scenes
 from vzlib.models.answer import prompt
 from vzlib.pico import architecture, examples, language, tower
 
+TWO = dict.fromkeys(language.TASKS, 2)
 CORNER = torch.zeros(1, 2, dtype=torch.long)
 
 
@@ -85,7 +86,7 @@ def test_the_tower_loss_reaches_every_layer_it_should(dense):
 def test_questions_behind_one_prefix_equal_stock_passes_of_their_own():
     model, processor = architecture.build_llava(0).eval(), architecture.build_processor()
     encoder = model.model.vision_tower
-    batch = language.language_batch(processor.tokenizer, 0, 1, 24, each=2, seed=0)
+    batch = language.language_batch(processor.tokenizer, 0, 1, 24, TWO, seed=0)
     scene = scenes.make(0, "train")
     with torch.no_grad():
         depth = architecture.FEATURE_LAYER % (architecture.VISION.num_hidden_layers + 1)

@@ -8,12 +8,14 @@ import pandas as pd
 from vzlib import scenes
 from vzlib.experiments.accuracy import difference
 from vzlib.pico.architecture import GRID, VISION, WINDOW
+from vzlib.pico.train import STAGES as STEPS
 
 STAGES = {
     "tower-window": f"tower, {WINDOW}x{WINDOW} patches",
     "tower": f"tower, {GRID}x{GRID} patches",
     "language-window": f"projector and language model, {WINDOW}x{WINDOW} patches",
     "language": f"projector and language model, {GRID}x{GRID} patches",
+    "relations": "the same, with more questions on where things are",
 }
 TEMPLATE = Path(__file__).with_name("card.md")
 
@@ -50,8 +52,8 @@ def _curve(path: Path) -> pd.DataFrame:
 def _schedule(curves: dict[str, pd.DataFrame]) -> str:
     lines = ["| stage | steps | CPU minutes | last loss |", "|---|---|---|---|"]
     for name, curve in curves.items():
-        last = curve.iloc[-1]
-        steps, minutes = int(last["step"]) + 1, last["cpu_seconds"] / 60
+        last, steps = curve.iloc[-1], STEPS[name][1]
+        minutes = last["cpu_seconds"] / 60 * steps / (last["step"] + 1)
         lines.append(f"| {STAGES[name]} | {steps} | {minutes:.0f} | {last['loss']:.3f} |")
     return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """What the projector and the language model are trained on: many questions for one image prefix."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -15,6 +16,11 @@ from vzlib.pico.architecture import FEATURE_LAYER, GRID, SPECIAL, VISION, encode
 from vzlib.pico.examples import ABSENT, corners_of, pixels_of
 
 TASKS = (*scenes.TASKS, "half")  # the last one is asked in training only
+EVEN = dict.fromkeys(TASKS, 4)
+# Where things are is learned last, so the last stage asks for it most.
+RELATIONS = {
+    "existence": 1, "attribute": 2, "counting": 5, "reading": 1, "relation": 10, "half": 5,
+}  # fmt: skip
 OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the image
 
 
@@ -37,16 +43,23 @@ class LanguageBatch:
 
 
 def language_batch(
-    tokenizer: PreTrainedTokenizerFast, first: int, count: int, grid: int, each: int, seed: int
+    tokenizer: PreTrainedTokenizerFast,
+    first: int,
+    count: int,
+    grid: int,
+    each: Mapping[str, int],
+    seed: int,
 ) -> LanguageBatch:
-    """Training scenes `first` to `first + count - 1`, up to `each` questions of every task."""
+    """Training scenes `first` to `first + count - 1`, up to `each[task]` questions of a task."""
     vocabulary = tokenizer.get_vocab()
     batch = [scenes.make(first + i, "train", seed=seed, grid=grid) for i in range(count)]
     rows = []
     corners = corners_of(first, count, grid)
     for scene, corner in zip(batch, corners.tolist(), strict=True):
         row = []  # (ids, block, place, target, task) per token
-        for number, question in enumerate([*scenes.ask(scene, each), *halves(scene, corner, each)]):
+        for number, question in enumerate(
+            [*scenes.ask(scene, each), *halves(scene, corner, each["half"])]
+        ):
             words = [*question.text.split(), "ASSISTANT:", *question.answer.split(), "</s>"]
             tokens = [vocabulary[word] for word in words]
             start = words.index("ASSISTANT:")

@@ -1,12 +1,13 @@
 """Trains pico-llava from scratch: `python -m vzlib.pico.train`.
 
-Four stages: the tower on windows of the full grid, then on the full grid; the projector and the
-language model on windows, then on the full grid. Each can be killed and goes on where it last
-saved. The same seed on the same kind of machine gives the same weights.
+Five stages: the tower on windows of the full grid, then on the full grid; the projector and the
+language model on windows, on the full grid, and there with more questions on where things are.
+Each can be killed and goes on where it last saved. The same seed on the same kind of machine gives
+the same weights.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from vzlib.pico.architecture import (
     build_tower,
 )
 from vzlib.pico.examples import tower_batch
-from vzlib.pico.language import language_batch, language_loss
+from vzlib.pico.language import EVEN, RELATIONS, language_batch, language_loss
 from vzlib.pico.stage import train
 from vzlib.pico.tower import TowerHeads, tower_loss
 
@@ -65,17 +66,19 @@ def _train_language(
     folder: Path,
     seed: int,
     steps: int,
+    first: int,
     count: int,
     grid: int,
     rate: float,
     decay: float,
     whole: float,
+    each: Mapping[str, int],
 ) -> None:
     tokenizer = build_tokenizer()
     tower.bfloat16().requires_grad_(False)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        batch = language_batch(tokenizer, step * count, count, grid, 4, seed)
+        batch = language_batch(tokenizer, first + step * count, count, grid, each, seed)
         return language_loss(tower, model, batch, step, whole)
 
     modules = {
@@ -86,30 +89,43 @@ def _train_language(
     train(modules, loss, name=name, folder=folder, steps=steps, rate=rate, warmup=100, decay=decay)
 
 
+def _load_language(model: LlavaForConditionalGeneration, folder: Path, stage: str) -> None:
+    _load(model.model.multi_modal_projector, folder, stage, "projector")
+    _load(model.model.language_model, folder, stage, "language_model")
+    _load(model.lm_head, folder, stage, "head")
+
+
 def language_on_windows(folder: Path, seed: int, steps: int) -> None:
     tower, model = build_tower(seed), build_llava(seed)
     _load(tower, folder, "tower-window", "tower")
     _train_language(tower, model, name="language-window", folder=folder, seed=seed, steps=steps,
-                    count=16, grid=WINDOW, rate=1e-3, decay=0.2, whole=0.7)  # fmt: skip
+                    first=0, count=16, grid=WINDOW, rate=1e-3, decay=0.2, whole=0.7,
+                    each=EVEN)  # fmt: skip
 
 
 def language_on_full_grid(folder: Path, seed: int, steps: int) -> None:
     tower, model = build_tower(seed), build_llava(seed)
     _load(tower, folder, "tower", "tower")
-    _load(model.model.multi_modal_projector, folder, "language-window", "projector")
-    _load(model.model.language_model, folder, "language-window", "language_model")
-    _load(model.lm_head, folder, "language-window", "head")
+    _load_language(model, folder, "language-window")
     _train_language(tower, model, name="language", folder=folder, seed=seed, steps=steps,
-                    count=8, grid=GRID, rate=7e-4, decay=0.5, whole=0.9)  # fmt: skip
+                    first=0, count=8, grid=GRID, rate=7e-4, decay=0, whole=0.9,
+                    each=EVEN)  # fmt: skip
+
+
+def relations_on_full_grid(folder: Path, seed: int, steps: int) -> None:
+    tower, model = build_tower(seed), build_llava(seed)
+    _load(tower, folder, "tower", "tower")
+    _load_language(model, folder, "language")
+    _train_language(tower, model, name="relations", folder=folder, seed=seed, steps=steps,
+                    first=1_000_000, count=8, grid=GRID, rate=7e-4, decay=0.6, whole=0.9,
+                    each=RELATIONS)  # fmt: skip
 
 
 def export(folder: Path, seed: int, target: Path) -> None:
     """Writes the checkpoint in Hugging Face format, weights in bfloat16."""
     model = build_llava(seed)
     _load(model.model.vision_tower, folder, "tower", "tower")
-    _load(model.model.multi_modal_projector, folder, "language", "projector")
-    _load(model.model.language_model, folder, "language", "language_model")
-    _load(model.lm_head, folder, "language", "head")
+    _load_language(model, folder, "relations")
     model.bfloat16()
     model.save_pretrained(target)
     build_processor().save_pretrained(target)
@@ -120,7 +136,8 @@ STAGES: dict[str, tuple[Callable[[Path, int, int], None], int, int]] = {
     "tower-window": (tower_on_windows, 1600, 1),
     "tower": (tower_on_full_grid, 600, 1),
     "language-window": (language_on_windows, 1800, 1),
-    "language": (language_on_full_grid, 1500, 2),
+    "language": (language_on_full_grid, 500, 2),
+    "relations": (relations_on_full_grid, 1000, 2),
 }
 
 

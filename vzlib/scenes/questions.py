@@ -5,7 +5,7 @@ counting (MME), reading (TextVQA).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from vzlib.scenes import sprites
@@ -27,8 +27,8 @@ def vocabulary() -> list[str]:
     return list(dict.fromkeys([*_TEMPLATE_WORDS.split(), *sprites.vocabulary()]))
 
 
-def ask(scene: Scene, each: int = 1) -> list[Question]:
-    """Up to `each` different questions of every task, in task order.
+def ask(scene: Scene, each: int | Mapping[str, int] = 1) -> list[Question]:
+    """Up to `each` different questions of every task (or as many as it says), in task order.
 
     A task of which the scene allows none (a relation needs two things of unmistakable names that
     lie apart) is left out.
@@ -37,12 +37,13 @@ def ask(scene: Scene, each: int = 1) -> list[Question]:
     questions: list[Question] = []
     for task, template in TASKS.items():
         asked: dict[str, Question] = {}
-        for _ in range(3 * each):
+        most = each if isinstance(each, int) else each[task]
+        for _ in range(3 * most):
             found = template(scene.objects, uniform)
             if found is not None and found[0] not in asked:
                 text, answer, objects = found
                 asked[text] = Question(task, text, answer, objects)
-                if len(asked) == each:
+                if len(asked) == most:
                     break
         questions += asked.values()
     return questions

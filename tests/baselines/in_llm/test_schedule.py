@@ -78,7 +78,9 @@ def test_schedules_scale_by_one_rule():
     assert scaled_layers([8, 16, 24], PUBLISHED, 40) == (10, 20, 30)
     assert scaled_layers([3, 7, 16], PUBLISHED, 32) == (3, 7, 16)
     assert scaled_layers([3, 7, 16], PUBLISHED, 40) == (4, 9, 20)
-    assert scaled_layers([3, 7, 16], PUBLISHED, 6) == (1, 2, 3)  # no two stages share a layer
+    assert scaled_layers([3, 7, 16], PUBLISHED, 6) == (2, 3, 4)  # no two stages share a layer
+    assert scaled_layers([2], PUBLISHED, 6) == (2,)  # the first layer's votes know nothing
+    assert scaled_layers([1], PUBLISHED, 6) == scaled_layers([2], PUBLISHED, 2) == (1,)
     assert scaled_layers([29, 30, 31], PUBLISHED, 4) == (1, 2, 3)  # each stage has a layer to run
     assert [scaled_count(66, PUBLISHED, visual) for visual in (576, 288, 2880, 1)] == [
         66,
@@ -86,12 +88,13 @@ def test_schedules_scale_by_one_rule():
         330,
         1,
     ]
-    assert counts(SparseVLM.released(192), PICO) == (576, 309, 204, 113, 113, 113)
+    assert counts(SparseVLM.released(192), PICO) == (576, 576, 309, 204, 113, 113)
     assert counts(SparseVLM.released(192), Shape(32, 288))[3] == 150 + 5  # 42 recycled into 5
-    assert counts(FastV(2, 0.75), Shape(6, 100)) == (100, 25, 25, 25, 25, 25)
+    assert counts(FastV(2, 0.75), Shape(6, 100)) == (100, 100, 25, 25, 25, 25)
     assert counts(PyramidDrop(), Shape(6, 64)) == (64, 64, 32, 16, 8, 8)
-    literal = FastV(2, 0.75, written_for=Shape(6, 100))
-    assert counts(literal, Shape(6, 100)) == (100, 100, 25, 25, 25, 25)
+    literal = FastV(1, 0.75, written_for=Shape(6, 100))
+    assert counts(literal, Shape(6, 100)) == (100, 25, 25, 25, 25, 25)
+    assert counts(literal, Shape(12, 100))[:3] == (100, 100, 25)
 
 
 @pytest.mark.parametrize("kind", [FastV, SparseVLM, PyramidDrop])
@@ -122,8 +125,19 @@ def test_sparsevlm_fitted_to_a_released_name_is_near_the_released_list(tokens):
     assert max(off) <= 5
 
 
+def test_the_layers_that_vote_can_be_chosen():
+    fitted = SparseVLM.for_average(300, *PICO, voting=(0, 1, 2))
+    assert counts(fitted.method, PICO)[1] < 576
+    assert fitted.average == pytest.approx(300, abs=0.5)
+    assert counts(FastV.for_average(128, *PICO, full_layers=1).method, PICO)[1] == 38
+    with pytest.raises(BudgetError, match="at most 5, as the schedule is written for 6 layers"):
+        SparseVLM.for_average(300, *PICO, voting=(1, 2, 5))
+
+
 def test_what_cannot_be_met_names_the_nearest():
-    with pytest.raises(BudgetError, match=r"average of 64 .*6 layers.* FastV allows 96\.83 to 576"):
+    with pytest.raises(
+        BudgetError, match=r"average of 64 .*6 layers.* FastV allows 192\.67 to 576"
+    ):
         FastV.for_average(64, *PICO)
     with pytest.raises(OutOfReach, match=r"32 layers.*144\.75 to 576") as refusal:
         PyramidDrop.for_average(64, *PUBLISHED)

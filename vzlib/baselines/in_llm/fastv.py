@@ -61,8 +61,9 @@ class FastV:
         full_layers: int | None = None,
         counting: Counting = "inputs",
     ) -> Fitted["FastV"]:
-        """R for a wanted layer average. full_layers: K on this model, default 2 of 32, scaled.
+        """R for a wanted layer average.
 
+        full_layers: K on this model, default 2 of 32, scaled.
         Raises OutOfReach: the K full layers alone cost K / layers of all tokens.
         """
         shape = Shape(layers, visual)

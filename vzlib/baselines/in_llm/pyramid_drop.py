@@ -60,13 +60,14 @@ class PyramidDrop:
     ) -> Fitted["PyramidDrop"]:
         """Shares r, r^2, r^3 for a wanted layer average; the released ones are those of r = 1/2.
 
-        Raises OutOfReach: the first stage, a quarter of the layers, sees every token.
+        None is less than one token. Raises OutOfReach: the first stage, a quarter of the layers,
+        sees every token.
         """
         shape = Shape(layers, visual)
         starts = scaled_layers(cls().layers, PUBLISHED, layers)
-        steps = 4 * visual
-        ratios = (step / steps for step in range(1, steps + 1))
-        candidates = (cls(starts, (r, r**2, r**3), shape) for r in ratios)
+        ratios = (step / (4 * visual) for step in range(4, 4 * visual + 1))
+        shares = (tuple(max(r**power, 1 / visual) for power in (1, 2, 3)) for r in ratios)
+        candidates = (cls(starts, keep, shape) for keep in shares)
         return fit(candidates, tokens, shape, counting)
 
     def __str__(self) -> str:

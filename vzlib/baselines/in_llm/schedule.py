@@ -3,8 +3,10 @@
 The published ones are written for 32 layers and 576 visual tokens. There they are taken literally.
 On any other shape one rule scales them all: the number of layers before a stage is multiplied by
 layers / 32 and a number of tokens by visual / 576, both rounded to the nearest whole number (halves
-to even); at least one token stays, at least one layer runs before the first stage, and no two
-stages share a layer.
+to even). At least one token stays, no two stages share a layer, and at least two layers run before
+the first stage, as they do in every published schedule: in the very first layer the last token has
+seen nothing but itself, and what it would choose knows nothing of the question. (One layer runs if
+there are too few for two, or if a schedule is written so.)
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -99,7 +101,7 @@ def scaled_layers(before: Sequence[int], written_for: Shape, layers: int) -> tup
         )
     scaled: list[int] = []
     for number, layer in enumerate(before):
-        at_least = scaled[-1] + 1 if scaled else 1
+        at_least = scaled[-1] + 1 if scaled else min(layer, 2)
         at_most = layers - len(before) + number  # a layer for every stage to come
         scaled.append(min(max(round(layer * layers / written_for.layers), at_least), at_most))
     return tuple(scaled)

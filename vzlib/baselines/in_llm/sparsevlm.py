@@ -71,17 +71,24 @@ class SparseVLM:
 
     @classmethod
     def for_average(
-        cls, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"
+        cls,
+        tokens: float,
+        layers: int,
+        visual: int,
+        *,
+        voting: tuple[int, ...] | None = None,
+        counting: Counting = "inputs",
     ) -> Fitted["SparseVLM"]:
         """Counts for a wanted layer average, on straight lines between the released lists.
 
         Below the smallest list the line ends at one token, above the largest at all of them.
+        voting: three layers of this model, default 2, 6 and 15 of 32, scaled.
         counting: "outputs" makes 192, 128 and 64 mean about what the released lists call so.
-        Raises OutOfReach.
+        Raises OutOfReach, BudgetError for voting layers that do not fit.
         """
         shape = Shape(layers, visual)
-        starts = _starts(cls.voting, PUBLISHED, layers)
-        voting = tuple(start - 1 for start in starts)
+        if voting is None:
+            voting = tuple(start - 1 for start in _starts(cls.voting, PUBLISHED, layers))
         candidates = (cls(keep, voting, written_for=shape) for keep in _between_lists(visual))
         return fit(candidates, tokens, shape, counting)
 

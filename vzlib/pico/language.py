@@ -79,7 +79,7 @@ def language_batch(
 def halves(scene: scenes.Scene, corner: list[int], most: int) -> list[scenes.Question]:
     """In which half of the full grid a thing lies, for up to `most` things of unmistakable names.
 
-    The first half of a relation: where one thing is. Without it relations were not learned.
+    The first half of a relation: where one thing is.
     corner: row and column of the scene on the full grid, in patches.
     """
     counts = Counter(thing.name for thing in scene.objects)

@@ -3,9 +3,17 @@
 import pytest
 import torch
 
+from vzlib.baselines.in_llm import (
+    PUBLISHED,
+    AdaptiveSparseVLM,
+    FastV,
+    PyramidDrop,
+    SparseVLM,
+    Stage,
+)
 from vzlib.baselines.in_llm.raters import last_token, rater_rows, rotated_keys
 from vzlib.baselines.in_llm.reduction import average_of_clusters, cluster, reduce_visual
-from vzlib.baselines.in_llm.schedule import Stage, clusters, recycled_candidates
+from vzlib.baselines.in_llm.schedule import clusters, recycled_candidates
 from vzlib.baselines.in_llm.sparsevlm import text_raters
 
 
@@ -38,6 +46,38 @@ def test_rows_are_those_of_eager_attention(llava, inputs):
 def test_the_last_token_of_each_prompt_votes():
     voters = last_token(random(2, 4, 3), torch.tensor([4, 2]))
     assert voters.tolist() == [[False, False, False, True], [False, True, False, False]]
+
+
+@pytest.mark.parametrize(
+    "method, voters",
+    [
+        (FastV(), last_token),
+        (PyramidDrop(), last_token),
+        (SparseVLM.released(64), text_raters),
+        (AdaptiveSparseVLM.released(64), text_raters),
+    ],
+    ids=str,
+)
+def test_who_votes_in_which_method(method, voters):
+    given = random(1, 5, 8), random(1, 6, 8, seed=1), torch.tensor([6])
+    expected = voters(*given[voters is last_token :])
+    assert torch.equal(method.raters(*given), expected)
+
+
+def test_which_layer_votes_in_which_method():
+    assert FastV().stages(*PUBLISHED) == (Stage(2, 1, 288),)
+    drops = ((8, 8, 288), (16, 16, 144), (24, 24, 72))
+    assert PyramidDrop().stages(*PUBLISHED) == tuple(Stage(*drop) for drop in drops)
+    sparse = ((3, 2, 66, True), (7, 6, 30, True), (16, 15, 17, True))
+    assert SparseVLM.released(64).stages(*PUBLISHED) == tuple(Stage(*one) for one in sparse)
+    adaptive = AdaptiveSparseVLM.released(64).stages(*PUBLISHED)
+    assert [(stage.layer, stage.votes_of) for stage in adaptive] == [
+        (3, 2),
+        (7, 6),
+        (16, 15),
+        (20, 19),
+    ]
+    assert all(stage.recycles for stage in adaptive)
 
 
 def test_text_raters_in_plain_words():

@@ -159,6 +159,9 @@ def test_refusals(llava, prompt):
     two = open_prompt(language_model, prompt.opening.expand(2, -1, -1), prompt.image)
     with pytest.raises(ValueError, match="2 openings for 1 texts"):
         pruned_prefill(language_model, two, prompt.text, None)
+    for rows in ([0, 1], [2]):
+        with pytest.raises(ValueError, match=r"rows must be 1 numbers between 0 and 1, not "):
+            pruned_prefill(language_model, two, prompt.text, None, rows=torch.tensor(rows))
     with pytest.raises(ValueError, match="one prompt at a time, not 2"):
         text, asked = prompt.text.expand(2, -1, -1), prompt.asked.expand(2)
         method = AdaptiveSparseVLM.released(64)
@@ -176,7 +179,7 @@ def test_an_opening_serves_many_questions(llava):
     opening = open_prompt(language_model, two.opening, two.image, depth=2)
     rows = torch.tensor([0, 1, 0])
     together = pruned_prefill(
-        language_model, opening.take(rows), two.text[rows], method, asked=two.asked[rows]
+        language_model, opening, two.text[rows], method, rows=rows, asked=two.asked[rows]
     )
     apart = pruned_prefill(language_model, opening, two.text, method, asked=two.asked)
     torch.testing.assert_close(together.hidden, apart.hidden[rows], atol=2e-5, rtol=0)

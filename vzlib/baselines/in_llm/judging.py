@@ -86,9 +86,10 @@ def _judge(
     ids = pad_sequence(texts, batch_first=True)
     pruned = pruned_prefill(
         model.base_model.language_model,
-        opening.take(torch.tensor([i for i, _ in rows], device=device)),
+        opening,
         model.get_input_embeddings()(ids),
         method,
+        rows=torch.tensor([i for i, _ in rows], device=device),
         asked=torch.tensor([asked.question for _, asked in rows], device=device),
         seed=seed,
     )

@@ -43,11 +43,6 @@ class Opening(NamedTuple):
         """Visual tokens."""
         return self.hidden[0].shape[1] - self.image
 
-    def take(self, rows: Tensor) -> "Opening":
-        """The openings with these indices `[N]`, one for each question."""
-        memory = tuple((keys[rows], values[rows]) for keys, values in self.memory)
-        return Opening(tuple(state[rows] for state in self.hidden), memory, self.image)
-
 
 class Pruned(NamedTuple):
     """What a pruned prefill gives.
@@ -100,14 +95,16 @@ def pruned_prefill(
     text: Tensor,
     method: Method | None,
     *,
+    rows: Tensor | None = None,
     asked: Tensor | None = None,
     seed: int = 0,
 ) -> Pruned:
     """Run prompts through all layers, dropping visual tokens where the method says.
 
     language_model: a stock LlamaModel.
-    opening: one for all prompts or one each. Layers it went through are not run again as long as
+    opening: one for all prompts, or one each. Layers it went through are not run again as long as
         nothing was dropped; equal to a prefill in one pass (depth 0) up to rounding.
+    rows: `[B]`, which opening each prompt follows, where there are other numbers of them.
     text: `[B, T, D]` embeddings of what follows the image, padded on the right.
     method: None keeps everything.
     asked: `[B]`, how many tokens of `text` are the prompt (default all). What follows, such as an
@@ -120,22 +117,26 @@ def pruned_prefill(
     check_language_model(language_model)
     layers, batch, length = language_model.layers, *text.shape[:2]
     asked = torch.full((batch,), length, device=text.device) if asked is None else asked
-    _check(opening, text, asked)
+    _check(opening, text, rows, asked)
     schedule = () if method is None else method.stages(len(layers), opening.visual)
     stages = {stage.layer: stage for stage in schedule}
     join = min([opening.depth, len(layers), *stages])
 
-    start = [state.expand(batch, -1, -1) for state in (opening.hidden[0], opening.hidden[join])]
-    whole = _rotation(language_model, text, start[0].shape[1] + length)
+    def each(state: Tensor) -> Tensor:
+        """One row of the opening's tensor for each prompt."""
+        return state.expand(batch, *state.shape[1:]) if rows is None else state[rows]
+
+    whole = _rotation(language_model, text, opening.hidden[0].shape[1] + length)
     whole = (whole[0].expand(batch, -1, -1), whole[1].expand(batch, -1, -1))
     behind = (whole[0][:, -length:], whole[1][:, -length:])  # text stays: its rotation is the same
     if method is not None:
-        raters, votes = _indices(method.raters(start[0][:, opening.image :], text, asked))
+        raters, votes = _indices(
+            method.raters(each(opening.hidden[0][:, opening.image :]), text, asked)
+        )
         rater_rotation = (take_tokens(behind[0], raters), take_tokens(behind[1], raters))
     cache = DynamicCache(config=language_model.config)
     for index, (keys, values) in enumerate(opening.memory[:join]):
-        expand = (batch, -1, -1, -1)
-        cache.update(keys.expand(expand), values.expand(expand), index)
+        cache.update(each(keys), each(values), index)
 
     hidden, entering, rotation = text, text, behind
     reductions: dict[int, Reduction] = {}
@@ -143,7 +144,7 @@ def pruned_prefill(
     places: list[Tensor] = []
     for index, layer in enumerate(layers):
         if index == join:
-            hidden, rotation = torch.cat([start[1], hidden], dim=1), whole
+            hidden, rotation = torch.cat([each(opening.hidden[join]), hidden], dim=1), whole
         if index in stages:
             stage = stages[index]
             own = stage.votes_of == index
@@ -240,11 +241,14 @@ def _indices(raters: Tensor) -> tuple[Tensor, Tensor]:
     return index, torch.arange(index.shape[1], device=index.device) < count
 
 
-def _check(opening: Opening, text: Tensor, asked: Tensor) -> None:
+def _check(opening: Opening, text: Tensor, rows: Tensor | None, asked: Tensor) -> None:
     batch, length = text.shape[:2]
-    if opening.hidden[0].shape[0] not in (1, batch):
+    openings = opening.hidden[0].shape[0]
+    if rows is None and openings not in (1, batch):
+        raise ValueError(f"{openings} openings for {batch} texts: give one, one each, or rows")
+    if rows is not None and (rows.shape != (batch,) or rows.min() < 0 or rows.max() >= openings):
         raise ValueError(
-            f"{opening.hidden[0].shape[0]} openings for {batch} texts: give one, or one each"
+            f"rows must be {batch} numbers between 0 and {openings - 1}, not {rows.tolist()}"
         )
     if asked.shape != (batch,) or asked.min() < 1 or asked.max() > length:
         raise ValueError(

@@ -287,3 +287,28 @@ def test_a_process_killed_while_writing_leaves_nothing_torn(moment, start):
     assert start().wait(timeout=120) == 0
     assert computations(start) == (1 if moment == 4 else 2)
     assert results.main(["verify"]) == 0
+
+
+def test_missing_points_are_computed_together_and_each_is_stored_by_itself(tmp_path):
+    calls = []
+
+    def squares(points):
+        calls.append([point["x"] for point in points])
+        return [pd.DataFrame({"y": [point["x"] ** 2]}) for point in points]
+
+    points = [{"x": 3}, {"x": 1}, {"x": 2}, {"x": 1}]
+    first = results.compute_each("squares", points[:2], squares, store=tmp_path)
+    tables = results.compute_each("squares", points, squares, store=tmp_path)
+    assert calls == [[3, 1], [2]]
+    assert [int(table["y"].iloc[0]) for table in tables] == [9, 1, 4, 1]
+    assert tables[0].attrs == first[0].attrs
+    assert len(results.entries(tmp_path)) == 3
+
+
+def test_a_function_that_forgets_a_point_is_told_and_keeps_what_it_gave(tmp_path):
+    def forgetful(points):
+        return [pd.DataFrame({"y": [1]})]
+
+    with pytest.raises(ValueError, match="shorter"):
+        results.compute_each("forgetful", [{"x": 1}, {"x": 2}], forgetful, store=tmp_path)
+    assert len(results.entries(tmp_path)) == 1

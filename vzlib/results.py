@@ -19,8 +19,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,32 +79,76 @@ def compute(
         ValueError: the name is no folder name, or the settings hold what JSON cannot.
         TypeError: the function returned something else than rows.
     """
+    (table,) = compute_each(
+        experiment,
+        [settings],
+        partial(_alone, function),
+        source=sources.fingerprint(function),
+        model_fingerprint=model_fingerprint,
+        data_version=data_version,
+        store=store,
+    )
+    return table
+
+
+def compute_each(
+    experiment: str,
+    points: Sequence[BaseModel | Mapping[str, Any]],
+    function: Callable[..., Any],
+    *,
+    source: str | None = None,
+    model_fingerprint: str | None = None,
+    data_version: str | None = None,
+    store: Path | str | None = None,
+) -> list[pd.DataFrame]:
+    """The rows of many points, in order: as `compute`, but what is missing is computed together.
+
+    function: called once with those of `points` that the store lacks, if any; returns for each of
+        them, in order, what the function of `compute` returns.
+    source: fingerprint of the code; by default that of `function`.
+
+    Raises what `compute` does, and ValueError if the function returns another number of points.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", experiment):
         raise ValueError(f"experiment {experiment!r}: use letters, digits, '_' and '-' only")
-    source = sources.fingerprint(function)
-    values = (experiment, to_jsonable_python(settings), model_fingerprint, data_version, source)
-    ingredients = dict(zip(INGREDIENTS, values, strict=True))
-    key = _key(ingredients)
+    source = source or sources.fingerprint(function)
     root = Path(store) if store else location()
-    folder = root / experiment / key
-    found = _find(folder)
-    if found is not None:
-        return found
-    if os.environ.get("VZLIB_STORE_ONLY") == "1":
+    wanted: dict[str, tuple[Any, dict[str, Any]]] = {}
+    keys = []
+    for point in points:
+        values = (experiment, to_jsonable_python(point), model_fingerprint, data_version, source)
+        ingredients = dict(zip(INGREDIENTS, values, strict=True))
+        keys.append(_key(ingredients))
+        wanted[keys[-1]] = (point, ingredients)
+    found = {key: _find(root / experiment / key) for key in wanted}
+    missing = sorted(key for key, table in found.items() if table is None)
+    if missing and os.environ.get("VZLIB_STORE_ONLY") == "1":
         raise MissingResult(
-            f"no stored result for {experiment}, settings {_canonical(ingredients['settings'])}, "
-            f"model {model_fingerprint}, data {data_version} (key {key[:12]}) in {root}; "
+            f"no stored result for {experiment}, settings "
+            f"{_canonical(wanted[missing[0]][1]['settings'])}, model {model_fingerprint}, "
+            f"data {data_version} (key {missing[0][:12]}"
+            f"{f', and {len(missing) - 1} more' if len(missing) > 1 else ''}) in {root}; "
             "unset VZLIB_STORE_ONLY to compute it"
         )
-    with _locked(root / ".locks" / key, f"{experiment} {key[:12]}"):
-        found = _find(folder)  # another process may have computed it while this one waited
-        if found is None:
+    with ExitStack() as locks:
+        for key in missing:  # in one order for all processes, so that none waits in a circle
+            locks.enter_context(_locked(root / ".locks" / key, f"{experiment} {key[:12]}"))
+        for key in missing:  # another process may have computed it while this one waited
+            found[key] = _find(root / experiment / key)
+        missing = [key for key in wanted if found[key] is None]
+        if missing:
             finish = provenance.record()
-            tables = _tables(function(settings), experiment)
-            record = {**ingredients, "rows": len(tables[ROWS]), **finish()}
-            _publish(folder, tables, record, root / ".aside" / key)
-            found = _read(folder)
-        return found
+            outcomes = function([wanted[key][0] for key in missing])
+            for key, outcome in zip(missing, outcomes, strict=True):
+                tables = _tables(outcome, experiment)
+                record = {**wanted[key][1], "rows": len(tables[ROWS]), **finish()}
+                _publish(root / experiment / key, tables, record, root / ".aside" / key)
+                found[key] = _read(root / experiment / key)
+    return [table for key in keys if (table := found[key]) is not None]
+
+
+def _alone(function: Callable[..., Any], points: Sequence[Any]) -> list[Any]:
+    return [function(*points)]
 
 
 def predictions(table: pd.DataFrame, store: Path | str | None = None) -> pd.DataFrame:

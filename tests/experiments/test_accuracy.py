@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from vzlib import scenes
 from vzlib.experiments import accuracy
 from vzlib.models.answer import answer
 from vzlib.models.llava import zip_model
@@ -19,7 +20,7 @@ def pico():
 
 @pytest.fixture(scope="module")
 def rows(pico):
-    return accuracy.answers(pico.model, pico.processor, POINTS, each=20, progress=False)
+    return accuracy.answers(pico, POINTS, each=20, progress=False)
 
 
 def test_every_point_answers_the_same_questions_each_from_its_own_scene(rows):
@@ -27,26 +28,26 @@ def test_every_point_answers_the_same_questions_each_from_its_own_scene(rows):
     assert set(rows["task"]) == set(TASKS)
     asked = rows.groupby("method")["question"].agg(list)
     assert all(asked[name] == asked["vanilla"] for name, _ in POINTS)
-    assert not rows.duplicated(["method", "task", "scene"]).any()
+    assert not rows.duplicated(["method", "task", "image"]).any()
 
 
 @pytest.mark.parametrize(("name", "merge"), [("visionzip", "code"), ("visionzip-paper", "paper")])
 def test_verdicts_are_those_of_the_zipped_model_that_generates(pico, rows, name, merge):
-    own = rows[(rows["method"] == name) & (rows["scene"] < 3)]
+    own = rows[(rows["method"] == name) & rows["image"].isin([f"scene {n}" for n in range(3)])]
     assert len(own) > 8
     with zip_model(pico.model, pico.processor, retain=64, merge=merge) as zipped:
         for row in own.itertuples():
-            image = make(row.scene).image
+            image = make(int(row.image.split()[1])).image
             said = answer(zipped.model, zipped.processor, image, row.question, max_new_tokens=4)
             assert (said == row.answer) == row.right, (row.question, said, row.answer)
 
 
 def test_unknown_methods_and_impossible_budgets_are_refused_before_any_scene(pico, monkeypatch):
-    monkeypatch.setattr(accuracy.scenes, "make", lambda *_, **__: pytest.fail("made a scene"))
+    monkeypatch.setattr(scenes, "make", lambda *_, **__: pytest.fail("made a scene"))
     with pytest.raises(ValueError, match="visonzip"):
-        accuracy.answers(pico.model, pico.processor, [("visonzip", 64)], each=1)
+        accuracy.answers(pico, [("visonzip", 64)], each=1)
     with pytest.raises(ValueError, match=r"577.*576"):
-        accuracy.answers(pico.model, pico.processor, [("random", 577)], each=1)
+        accuracy.answers(pico, [("random", 577)], each=1)
 
 
 def frame(right: list[bool], method: str = "a") -> pd.DataFrame:
@@ -55,7 +56,7 @@ def frame(right: list[bool], method: str = "a") -> pd.DataFrame:
             "method": method,
             "retained": 64,
             "task": "reading",
-            "scene": range(len(right)),
+            "image": range(len(right)),
             "question": "?",
             "answer": ["x"] * 6 + ["y"] * 4,
             "right": right,

@@ -1,25 +1,21 @@
 """How many questions a model answers right under a method and a budget."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import binomtest
-from tqdm import tqdm
 
 from vzlib import scenes
-from vzlib.baselines import method
-from vzlib.models.shared_prefix import answered_right
-from vzlib.models.towers import encode, has_cls, token_count
-
-BATCH = 16
+from vzlib.experiments.evaluation import Way, before, cls_token, evaluate, patches
+from vzlib.experiments.questions import of_scenes
+from vzlib.models.load import Loaded
+from vzlib.tokens import BudgetError
 
 
 def answers(
-    model: Any,
-    processor: Any,
+    loaded: Loaded,
     points: Sequence[tuple[str, int]],
     *,
     each: int,
@@ -27,64 +23,27 @@ def answers(
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """One row per method, budget and question: was it answered right?
+    """One row per method, budget and question about scenes: was it answered right?
 
-    points: (method, tokens retained). The tower runs once per scene for all of them.
+    points: (method, tokens retained), of reductions before the language model.
     each: questions per task; one question of a task per scene, so that they are independent.
     seed: of the random choices of the methods; the questions are the same for every seed.
 
-    Columns: method, retained, task, scene, question, answer, right. Raises ValueError for an
+    Columns: method, retained, task, image, question, answer, right. Raises ValueError for an
     unknown method and BudgetError for an impossible budget, before any scene is made.
     """
-    tower = model.model.vision_tower
-    with_cls = has_cls(tower)
-    patches = token_count(tower) - with_cls
-    for name, retain in points:
-        method(name)
-        if not 1 <= retain <= patches:
-            raise ValueError(f"retain={retain} must be between 1 and {patches} patches")
-    rows = []
-    for batch in tqdm(list(_batches(each, split)), desc="scenes", disable=not progress):
-        images = [scene.image for scene, _ in batch]
-        pixels = processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
-        layer = model.config.vision_feature_layer
-        with torch.no_grad():
-            encoded = encode(tower, pixels.to(model.device, model.dtype), layer=layer)
-        asked = [[(q.text, q.answer) for q in questions] for _, questions in batch]
-        for name, retain in points:
-            number = seed * 1_000_003 + batch[0][0].index
-            with torch.no_grad():
-                tokens = method(name)(encoded, retain, has_cls=with_cls, seed=number)
-                visual = model.model.multi_modal_projector(tokens)
-            verdicts = answered_right(model, processor, visual, asked)
-            for (scene, questions), verdict in zip(batch, verdicts, strict=True):
-                rows += [
-                    (name, retain, q.task, scene.index, q.text, q.answer, right)
-                    for q, right in zip(questions, verdict, strict=True)
-                ]
-    columns = ["method", "retained", "task", "scene", "question", "answer", "right"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _batches(
-    each: int, split: scenes.Split
-) -> Iterator[list[tuple[scenes.Scene, list[scenes.Question]]]]:
-    """Scenes with the questions still wanted, until every task has `each`."""
-    wanted = dict.fromkeys(scenes.TASKS, each)
-    batch, index = [], 0
-    while any(wanted.values()):
-        scene = scenes.make(index, split)
-        questions = [q for q in scenes.ask(scene) if wanted[q.task]]
-        index += 1
-        for question in questions:
-            wanted[question.task] -= 1
-        if questions:
-            batch.append((scene, questions))
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    count, cls = patches(loaded), cls_token(loaded)
+    ways = []
+    for number, (name, retain) in enumerate(points):
+        if not 1 <= retain <= count:
+            raise BudgetError(f"retain={retain} must be between 1 and {count} patches")
+        ways.append(Way(str(number), before(name, retain, cls)))
+    rows = evaluate(loaded, ways, of_scenes(each, split), seed=seed, progress=progress)
+    point = rows.pop("way").astype(int)
+    rows.insert(0, "method", [points[number][0] for number in point])
+    rows.insert(1, "retained", [points[number][1] for number in point])
+    rows["right"] = rows["score"] == 1
+    return rows.drop(columns=["score", "at_input", "average"])
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +83,7 @@ def difference(rows: pd.DataFrame, one: str, other: str, retained: int) -> Diffe
 
     Raises ValueError if they did not answer the same questions.
     """
-    own = rows[rows["retained"] == retained].set_index(["task", "scene", "question"])
+    own = rows[rows["retained"] == retained].set_index(["task", "image", "question"])
     a, b = (own.loc[own["method"] == name, "right"].astype(float) for name in (one, other))
     if len(a) == 0 or not a.index.equals(b.index):
         raise ValueError(f"{one} and {other} at {retained} tokens need the same questions")

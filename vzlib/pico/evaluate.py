@@ -28,7 +28,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     loaded = load(arguments.model)
     points = [("vanilla", 576), *((name, retain) for retain in BUDGETS for name in METHODS)]
-    rows = answers(loaded.model, loaded.processor, points, each=arguments.each)
+    rows = answers(loaded, points, each=arguments.each)
     table = summary(rows)
     table.to_csv(arguments.target / "accuracy.csv", index=False, float_format="%.2f")
     write_card(

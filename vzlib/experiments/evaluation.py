@@ -1,0 +1,166 @@
+"""Many ways to spend visual tokens, asked the same questions; what they share is computed once.
+
+The tower runs once per image. Ways that hand the language model the same tokens share the prompt up
+to the end of the image, and all questions about an image share that too.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby, islice
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vzlib.baselines import in_llm, method
+from vzlib.experiments.questions import Asked, Question
+from vzlib.models.images import open_image
+from vzlib.models.load import Loaded
+from vzlib.models.shared_prefix import answered_right
+from vzlib.models.towers import Encoded, encode, has_cls, token_count
+
+BATCH = 16
+COLUMNS = ["way", "task", "image", "question", "answer", "score", "at_input", "average"]
+
+
+class Way(NamedTuple):
+    """A way to answer with fewer visual tokens.
+
+    before: what the language model is given, from what the tower gave and a seed: `[B, K, D]`.
+        Ways beside each other with the same one share its work.
+    inside: how the language model prunes further; None for not at all.
+    """
+
+    name: str
+    before: Callable[[Encoded, int], Tensor]
+    inside: in_llm.Method | None = None
+
+
+class Verdict(NamedTuple):
+    """How one question was answered.
+
+    score: 1 for right, 0 for wrong. counts: visual tokens that entered each layer.
+    places: for each layer `[n]`, which of the tokens at the input entered it; None if all did.
+    """
+
+    score: float
+    counts: tuple[int, ...]
+    places: tuple[Tensor, ...] | None = None
+
+
+def before(name: str, retain: int, cls: bool) -> Callable[[Encoded, int], Tensor]:
+    """A registered reduction before the language model, ready for a `Way`.
+
+    cls: whether the tower has a CLS token. Raises ValueError for an unknown name.
+    """
+    return partial(_before, method(name), retain, cls)
+
+
+def _before(
+    function: Callable[..., Tensor], retain: int, cls: bool, encoded: Encoded, seed: int
+) -> Tensor:
+    return function(encoded, retain, has_cls=cls, seed=seed)
+
+
+def evaluate(
+    loaded: Loaded,
+    ways: Sequence[Way],
+    asked: Iterable[Asked],
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """One row per way and question.
+
+    A score of 1 means that greedy decoding would give exactly the answer.
+
+    Columns: way, task, image, question, answer, score, at_input (visual tokens that the language
+    model is given), average (visual tokens per layer).
+    seed: of all that is random in a way; questions do not depend on it.
+    """
+    rows = []
+    for images, _, verdicts in judged(loaded, ways, asked, seed=seed, progress=progress):
+        for way, by_image in zip(ways, verdicts, strict=True):
+            for one, own in zip(images, by_image, strict=True):
+                for question, verdict in zip(one.questions, own, strict=True):
+                    rows.append(_row(way, one, question, verdict))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(way: Way, asked: Asked, question: Question, verdict: Verdict) -> tuple[Any, ...]:
+    average = sum(verdict.counts) / len(verdict.counts)
+    told = (way.name, question.task, asked.name, question.text, question.answers[0])
+    return (*told, verdict.score, verdict.counts[0], average)
+
+
+def judged(
+    loaded: Loaded,
+    ways: Sequence[Way],
+    asked: Iterable[Asked],
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> Iterator[tuple[list[Asked], Encoded, list[list[list[Verdict]]]]]:
+    """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
+    model, processor = loaded.model, loaded.processor
+    tower, layer = model.model.vision_tower, model.config.vision_feature_layer
+    for number, images in enumerate(tqdm(_batches(asked), desc="images", disable=not progress)):
+        pictures = [open_image(one.image) for one in images]
+        pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
+        with torch.no_grad():
+            encoded = encode(tower, pixels.to(model.device, model.dtype), layer=layer)
+            draw = seed * 1_000_003 + number
+            yield images, encoded, _verdicts(loaded, ways, images, encoded, draw)
+
+
+def _verdicts(
+    loaded: Loaded, ways: Sequence[Way], images: list[Asked], encoded: Encoded, seed: int
+) -> list[list[list[Verdict]]]:
+    model, processor = loaded.model, loaded.processor
+    pairs = [[(q.text, q.answers[0]) for q in one.questions] for one in images]
+    layers = model.config.get_text_config().num_hidden_layers
+    found = []
+    for reduction, group in groupby(ways, key=lambda way: way.before):
+        visual = model.model.multi_modal_projector(reduction(encoded, seed))
+        same = list(group)
+        depth = max((_first_stage(way, layers, visual.shape[1]) for way in same), default=0)
+        opening = in_llm.open_images(model, processor, visual, depth) if depth else None
+        for way in same:
+            if way.inside is None:
+                counts = (visual.shape[1],) * layers
+                right = answered_right(model, processor, visual, pairs)
+                found.append([[Verdict(float(one), counts) for one in own] for own in right])
+            else:
+                judgements = in_llm.judge(model, processor, opening, pairs, way.inside, seed=seed)
+                found.append([[_verdict(one) for one in own] for own in judgements])
+    return found
+
+
+def _verdict(one: in_llm.Judged) -> Verdict:
+    return Verdict(float(one.right), tuple(len(place) for place in one.places), one.places)
+
+
+def _first_stage(way: Way, layers: int, visual: int) -> int:
+    """Layers that run on all of the image's tokens, for every question alike."""
+    if way.inside is None:
+        return 0
+    return min((stage.layer for stage in way.inside.stages(layers, visual)), default=layers)
+
+
+def _batches(asked: Iterable[Asked]) -> Iterator[list[Asked]]:
+    rest = iter(asked)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def patches(loaded: Loaded) -> int:
+    """Patches that the tower of a model cuts an image into."""
+    tower = loaded.model.model.vision_tower
+    return token_count(tower) - has_cls(tower)
+
+
+def cls_token(loaded: Loaded) -> bool:
+    """Whether the first token of a model's tower is a CLS token."""
+    return has_cls(loaded.model.model.vision_tower)

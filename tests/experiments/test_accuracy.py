@@ -1,6 +1,5 @@
 """Accuracy: the questions asked, the intervals, and answers as a zipped model would give them."""
 
-import pandas as pd
 import pytest
 
 from vzlib import scenes
@@ -39,7 +38,7 @@ def test_verdicts_are_those_of_the_zipped_model_that_generates(pico, rows, name,
         for row in own.itertuples():
             image = make(int(row.image.split()[1])).image
             said = answer(zipped.model, zipped.processor, image, row.question, max_new_tokens=4)
-            assert (said == row.answer) == row.right, (row.question, said, row.answer)
+            assert (said == row.answer) == (row.score == 1), (row.question, said, row.answer)
 
 
 def test_unknown_methods_and_impossible_budgets_are_refused_before_any_scene(pico, monkeypatch):
@@ -48,33 +47,3 @@ def test_unknown_methods_and_impossible_budgets_are_refused_before_any_scene(pic
         accuracy.answers(pico, [("visonzip", 64)], each=1)
     with pytest.raises(ValueError, match=r"577.*576"):
         accuracy.answers(pico, [("random", 577)], each=1)
-
-
-def frame(right: list[bool], method: str = "a") -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "method": method,
-            "retained": 64,
-            "task": "reading",
-            "image": range(len(right)),
-            "question": "?",
-            "answer": ["x"] * 6 + ["y"] * 4,
-            "right": right,
-        }
-    )
-
-
-def test_summary_counts_and_bounds():
-    row = accuracy.summary(frame([True] * 9 + [False])).iloc[0]
-    assert (row["n"], row["value"], row["majority"]) == (10, 90, 60)
-    assert row["low"] == pytest.approx(59.58, abs=0.01)  # Wilson
-    assert row["high"] == pytest.approx(98.21, abs=0.01)
-
-
-def test_differences_are_paired():
-    one, other = frame([True] * 8 + [False] * 2), frame([True] * 5 + [False] * 5, "b")
-    gain = accuracy.difference(pd.concat([one, other]), "a", "b", 64)
-    assert gain.value == pytest.approx(30)
-    assert gain.high - gain.value == pytest.approx(1.96 * 100 * 0.1528, abs=0.1)
-    with pytest.raises(ValueError, match="the same questions"):
-        accuracy.difference(pd.concat([one, other.iloc[1:]]), "a", "b", 64)

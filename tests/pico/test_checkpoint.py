@@ -6,7 +6,8 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
 from vzlib import scenes
-from vzlib.experiments.accuracy import answers, summary
+from vzlib.experiments.accuracy import answers
+from vzlib.experiments.comparison import summary
 from vzlib.models.load import load
 from vzlib.paths import CHECKPOINTS
 
@@ -40,7 +41,7 @@ def test_it_is_small_and_complete():
 def test_it_answers_most_questions_of_every_task():
     loaded = load("pico")
     points = [("vanilla", 576)]
-    table = summary(answers(loaded.model, loaded.processor, points, each=60, progress=False))
+    table = summary(answers(loaded, points, each=60, progress=False), "method")
     value = table.set_index("task")["value"]
     assert value["mean"] > 80 and (value > 60).all(), value
 
@@ -57,7 +58,7 @@ def test_accuracy_is_what_the_table_says():
     table = pd.read_csv(FOLDER / "accuracy.csv").set_index(["method", "retained", "task"])["value"]
     loaded = load("pico")
     points = [("vanilla", 576), ("visionzip", 64), ("random", 64)]
-    rows = answers(loaded.model, loaded.processor, points, each=1000, progress=False)
-    now = summary(rows).set_index(["method", "retained", "task"])["value"]
+    rows = answers(loaded, points, each=1000, progress=False)
+    now = summary(rows, ("method", "retained")).set_index(["method", "retained", "task"])["value"]
     # Other processors round otherwise, which moves single answers.
     assert (now - table[now.index]).abs().max() < 0.5

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from vzlib import scenes
-from vzlib.experiments.accuracy import difference
+from vzlib.experiments.comparison import paired_difference
 from vzlib.pico.architecture import GRID, VISION, WINDOW
 from vzlib.pico.train import STAGES as STEPS
 
@@ -25,7 +25,7 @@ def write_card(
 ) -> None:
     """Writes `README.md` and the training curve into the checkpoint `target`.
 
-    table, rows: from `vzlib.experiments.accuracy`; findings: what the tower's attention shows;
+    table, rows: accuracies and the answers behind them; findings: what the tower's attention shows;
     folder: where training left its curves.
     """
     curves = {name: _curve(folder / f"{name}.jsonl") for name in STAGES}
@@ -84,9 +84,9 @@ def _reduced_table(table: pd.DataFrame) -> str:
 def _differences(rows: pd.DataFrame) -> str:
     lines = ["| tokens | VisionZip over random | VisionZip over uniform |", "|---|---|---|"]
     for retained in sorted(set(rows["retained"]) - {GRID * GRID}, reverse=True):
-        cells = []
+        cells, own = [], rows[rows["retained"] == retained]
         for other in ("random", "uniform"):
-            gain = difference(rows, "visionzip", other, retained)
+            gain = paired_difference(own, "visionzip", other, "method")
             cells.append(f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})")
         lines.append(f"| {retained} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)

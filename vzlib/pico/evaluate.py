@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from vzlib.experiments.accuracy import answers, summary
+from vzlib.experiments.accuracy import answers
+from vzlib.experiments.comparison import summary
 from vzlib.models.load import load
 from vzlib.pico.card import write_card
 from vzlib.pico.findings import findings
@@ -29,7 +30,7 @@ def main() -> None:
     loaded = load(arguments.model)
     points = [("vanilla", 576), *((name, retain) for retain in BUDGETS for name in METHODS)]
     rows = answers(loaded, points, each=arguments.each)
-    table = summary(rows)
+    table = summary(rows, ("method", "retained"))
     table.to_csv(arguments.target / "accuracy.csv", index=False, float_format="%.2f")
     write_card(
         table, rows, findings(arguments.model), folder=arguments.folder, target=arguments.target

@@ -71,6 +71,7 @@ def evaluate(
     *,
     seed: int = 0,
     progress: bool = True,
+    look: Callable[..., Encoded] = encode,
 ) -> pd.DataFrame:
     """One row per way and question.
 
@@ -79,9 +80,11 @@ def evaluate(
     Columns: way, task, image, question, answer, score, at_input (visual tokens that the language
     model is given), average (visual tokens per layer).
     seed: of all that is random in a way; questions do not depend on it.
+    look: how the tower looks at pixels: called as `encode` is, for what every way is given.
     """
     rows = []
-    for images, _, verdicts in judged(loaded, ways, asked, seed=seed, progress=progress):
+    found = judged(loaded, ways, asked, seed=seed, progress=progress, look=look)
+    for images, _, verdicts in found:
         for way, by_image in zip(ways, verdicts, strict=True):
             for one, own in zip(images, by_image, strict=True):
                 for question, verdict in zip(one.questions, own, strict=True):
@@ -102,6 +105,7 @@ def judged(
     *,
     seed: int = 0,
     progress: bool = True,
+    look: Callable[..., Encoded] = encode,
 ) -> Iterator[tuple[list[Asked], Encoded, list[list[list[Verdict]]]]]:
     """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
     model, processor = loaded.model, loaded.processor
@@ -110,7 +114,7 @@ def judged(
         pictures = [open_image(one.image) for one in images]
         pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
         with torch.no_grad():
-            encoded = encode(tower, pixels.to(model.device, model.dtype), layer=layer)
+            encoded = look(tower, pixels.to(model.device, model.dtype), layer=layer)
             draw = seed * 1_000_003 + number
             yield images, encoded, _verdicts(loaded, ways, images, encoded, draw)
 

@@ -29,6 +29,48 @@ def test_similarity_is_cosine_and_not_dot_product():
     assert merge_contextual(HIDDEN, keys, KEPT, 2)[2].tolist() == [[-1, 0, 0, -1, 1, 1, 0]]
 
 
+def test_dot_products_count_the_length_of_a_target_key():
+    keys = KEYS.clone()
+    keys[0, 4] *= 1000
+    assignment = merge_contextual(HIDDEN, keys, KEPT, 2, similarity="dot")[2]
+    assert assignment.tolist() == [[-1, 0, 1, -1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("contextual", "targets"),
+    [(1, [4]), (2, [2, 5]), (3, [1, 4, 6]), (4, [1, 2, 5, 6]), (5, [1, 2, 4, 5, 6])],
+)
+def test_even_targets_are_the_middles_of_equal_parts(contextual, targets):
+    assert merge_contextual(HIDDEN, KEYS, KEPT, contextual, spacing="even")[1].tolist() == [targets]
+
+
+@pytest.mark.parametrize(("dominant", "contextual"), [(54, 10), (162, 30), (129, 63), (1, 191)])
+def test_even_targets_leave_no_end_bare(dominant, contextual):
+    kept = torch.arange(dominant).unsqueeze(0)
+    tokens = torch.zeros(1, 577, 1)
+    ends = [-1, 577 - dominant]
+    for spacing, even in (("stride", False), ("even", True)):
+        targets = merge_contextual(tokens, tokens, kept, contextual, spacing=spacing)[1][0]
+        places = torch.cat([torch.tensor(ends[:1]), targets - dominant, torch.tensor(ends[1:])])
+        gaps = places.diff()
+        widest = -(-(577 - dominant) // contextual)
+        assert (gaps.max() <= widest) == even
+
+
+@pytest.mark.parametrize(
+    ("choice", "allowed"),
+    [
+        ({"merge": "sum"}, "'code', 'paper'"),
+        ({"similarity": "l2"}, "'cosine', 'dot'"),
+        ({"spacing": "random"}, "'stride', 'even'"),
+    ],
+)
+def test_unknown_choices_are_named_with_what_is_allowed(choice, allowed):
+    ((name, value),) = choice.items()
+    with pytest.raises(ValueError, match=f"{name}='{value}' must be one of {allowed}"):
+        merge_contextual(HIDDEN, KEYS, KEPT, 2, **choice)
+
+
 @pytest.mark.parametrize(
     ("contextual", "targets"),
     [(1, [1]), (2, [1, 4]), (3, [1, 2, 4]), (4, [1, 2, 4, 5]), (5, [1, 2, 4, 5, 6])],
@@ -86,3 +128,16 @@ def test_low_precision_keys_are_compared_in_float32():
     keys = torch.tensor([[[1.0, 1, 0, 0], [0, 0, 1, 1], [512, 0, 512, 1]]]).bfloat16()
     hidden, nothing_kept = torch.zeros(1, 3, 1).bfloat16(), torch.empty(1, 0, dtype=torch.long)
     assert merge_contextual(hidden, keys, nothing_kept, 2)[2].tolist() == [[0, 1, 1]]
+
+
+def test_other_choices_compile_as_one_graph_and_read_no_value():
+    other = {"similarity": "dot", "spacing": "even"}
+    compiled = torch.compile(merge_contextual, fullgraph=True, backend="aot_eager")
+    for found, expected in zip(
+        compiled(HIDDEN, KEYS, KEPT, 2, **other),
+        merge_contextual(HIDDEN, KEYS, KEPT, 2, **other),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, expected)
+    nowhere = (tensor.to("meta") for tensor in (HIDDEN, KEYS, KEPT))
+    assert all(part.is_meta for part in merge_contextual(*nowhere, 2, **other))

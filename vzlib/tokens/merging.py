@@ -1,6 +1,6 @@
 """Contextual merging: what selection leaves over, folded into a few tokens by similar keys."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -10,29 +10,42 @@ from vzlib.tokens.budget import BudgetError
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
 MergeRule = Literal["code", "paper"]
+Similarity = Literal["cosine", "dot"]
+Spacing = Literal["stride", "even"]
 
 
 def merge_contextual(
-    hidden: Tensor, keys: Tensor, kept: Tensor, contextual: int, merge: MergeRule = "code"
+    hidden: Tensor,
+    keys: Tensor,
+    kept: Tensor,
+    contextual: int,
+    merge: MergeRule = "code",
+    *,
+    similarity: Similarity = "cosine",
+    spacing: Spacing = "stride",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Merge all tokens but the kept ones into `contextual` tokens (Algorithm 2, released code).
 
-    Every step-th leftover in spatial order is a target, step = max(1, leftovers // contextual), as
-    in the released code. Every other leftover joins the target whose key is most similar by
-    cosine; among equals (in fp32) the first target.
+    Some leftovers, in spatial order, are targets. Every other leftover joins the target whose key
+    is most similar; among equals (in fp32) the first target.
 
     hidden: [B, S, D]. keys: [B, S, d], averaged over heads.
     kept: [B, dominant], distinct indices into S.
     merge: "code" adds the mean of the merged tokens to the target, as the released code does;
         "paper" averages the whole group, target included.
+    similarity: of keys, "cosine" as in the released code, or "dot", their dot product.
+    spacing: "stride" takes every step-th leftover, step = max(1, leftovers // contextual), as the
+        released code does, which leaves up to step + contextual - 2 leftovers at the end without
+        targets; "even" takes the middles of `contextual` equal parts of the leftovers.
     Returns the tokens [B, contextual, D]; targets [B, contextual], their indices into S, ascending;
     assignment [B, S], the contextual token that each token went into (a target: its own), -1 for
     none. Gradients flow through `hidden` only.
-    Raises ValueError for an unknown rule, BudgetError when too few tokens are left over.
+    Raises ValueError for an unknown rule, similarity or spacing, BudgetError when too few tokens
+    are left over.
     """
-    rules = get_args(MergeRule)
-    if merge not in rules:
-        raise ValueError(f"merge={merge!r} must be one of {', '.join(map(repr, rules))}")
+    _check_choice("merge", merge, MergeRule)
+    _check_choice("similarity", similarity, Similarity)
+    _check_choice("spacing", spacing, Spacing)
     batch, tokens = hidden.shape[:2]
     leftovers = tokens - kept.shape[1]
     if not 0 <= contextual <= leftovers:
@@ -43,9 +56,9 @@ def merge_contextual(
         nothing = torch.empty(batch, 0, dtype=torch.long, device=hidden.device)
         return hidden[:, :0], nothing, nothing.new_full((batch, tokens), -1)
 
-    targets = _targets(kept, tokens, contextual)
+    targets = _targets(kept, tokens, contextual, spacing)
     numbers = torch.arange(contextual, device=hidden.device)
-    assignment = _most_similar(keys, targets)
+    assignment = _most_similar(keys, targets, similarity)
     assignment = assignment.scatter(1, targets, numbers.expand(batch, -1)).scatter(1, kept, -1)
 
     member = assignment.unsqueeze(1) == numbers.unsqueeze(-1)  # [B, contextual, S]
@@ -64,17 +77,29 @@ def take_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
 
 
-def _targets(kept: Tensor, tokens: int, contextual: int) -> Tensor:
+def _check_choice(name: str, value: str, choices: Any) -> None:
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
+
+
+def _targets(kept: Tensor, tokens: int, contextual: int, spacing: Spacing) -> Tensor:
     is_kept = kept.new_zeros(kept.shape[0], tokens).scatter(1, kept, 1)
     leftovers = is_kept.argsort(dim=1, stable=True)[:, : tokens - kept.shape[1]]
-    step = max(1, leftovers.shape[1] // contextual)
+    count = leftovers.shape[1]
+    if spacing == "even":
+        numbers = torch.arange(contextual, device=kept.device)
+        return leftovers[:, (2 * numbers + 1) * count // (2 * contextual)]
+    step = max(1, count // contextual)
     return leftovers[:, : step * contextual : step]
 
 
-def _most_similar(keys: Tensor, targets: Tensor) -> Tensor:
+def _most_similar(keys: Tensor, targets: Tensor, similarity: Similarity) -> Tensor:
     keys = at_least_float32(keys)
-    # Only targets are normalised: the length of a token's own key does not change its nearest one.
-    # A zero key stays zero (no NaN), with similarity 0 to every token.
-    directions = normalize(take_tokens(keys, targets), dim=-1)
+    candidates = take_tokens(keys, targets)
+    if similarity == "cosine":
+        # Only targets are normalised: the length of a token's own key does not change its nearest
+        # one. A zero key stays zero (no NaN), with similarity 0 to every token.
+        candidates = normalize(candidates, dim=-1)
     with without_autocast(keys):
-        return (keys @ directions.transpose(1, 2)).argmax(dim=2)
+        return (keys @ candidates.transpose(1, 2)).argmax(dim=2)

@@ -4,6 +4,7 @@ The tower runs once per image. Ways that hand the language model the same tokens
 to the end of the image, and all questions about an image share that too.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, islice
@@ -15,14 +16,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vzlib.baselines import in_llm, method
+from vzlib.baselines.in_llm.generation import Decoded, decode, embed_question
 from vzlib.experiments.questions import Asked, Question
+from vzlib.experiments.scoring import SCORES
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
 from vzlib.models.shared_prefix import answered_right
 from vzlib.models.towers import Encoded, encode, has_cls, token_count
 
 BATCH = 16
+ANSWER = 16  # tokens of a generated answer at most
 COLUMNS = ["way", "task", "image", "question", "answer", "score", "at_input", "average"]
+OF_FILES = ["id", "said"]  # further columns
 
 
 class Way(NamedTuple):
@@ -43,11 +48,13 @@ class Verdict(NamedTuple):
 
     score: 1 for right, 0 for wrong. counts: visual tokens that entered each layer.
     places: for each layer `[n]`, which of the tokens at the input entered it; None if all did.
+    said: the answer, where one was generated.
     """
 
     score: float
     counts: tuple[int, ...]
     places: tuple[Tensor, ...] | None = None
+    said: str | None = None
 
 
 def before(name: str, retain: int, cls: bool) -> Callable[[Encoded, int], Tensor]:
@@ -72,30 +79,44 @@ def evaluate(
     seed: int = 0,
     progress: bool = True,
     look: Callable[..., Encoded] = encode,
+    max_new_tokens: int = ANSWER,
 ) -> pd.DataFrame:
     """One row per way and question.
 
-    A score of 1 means that greedy decoding would give exactly the answer.
+    A score of 1 means, for scenes, that greedy decoding would give exactly the answer; answers to
+    the questions of a file are generated and scored by the question's own rule.
 
-    Columns: way, task, image, question, answer, score, at_input (visual tokens that the language
-    model is given), average (visual tokens per layer).
+    Columns: way, task, image, question, answer (the most frequent of those accepted), score,
+    at_input (visual tokens that the language model is given), average (visual tokens per layer);
+    for files also id and said (the generated answer).
     seed: of all that is random in a way; questions do not depend on it.
     look: how the tower looks at pixels: called as `encode` is, for what every way is given.
+    max_new_tokens: longest answer that is generated.
     """
     rows = []
-    found = judged(loaded, ways, asked, seed=seed, progress=progress, look=look)
+    found = judged(
+        loaded,
+        ways,
+        asked,
+        seed=seed,
+        progress=progress,
+        look=look,
+        max_new_tokens=max_new_tokens,
+    )
     for images, _, verdicts in found:
         for way, by_image in zip(ways, verdicts, strict=True):
             for one, own in zip(images, by_image, strict=True):
                 for question, verdict in zip(one.questions, own, strict=True):
                     rows.append(_row(way, one, question, verdict))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *OF_FILES])
+    return table[COLUMNS] if table["said"].isna().all() else table
 
 
 def _row(way: Way, asked: Asked, question: Question, verdict: Verdict) -> tuple[Any, ...]:
     average = sum(verdict.counts) / len(verdict.counts)
-    told = (way.name, question.task, asked.name, question.text, question.answers[0])
-    return (*told, verdict.score, verdict.counts[0], average)
+    ((answer, _),) = Counter(question.answers).most_common(1)
+    told = (way.name, question.task, asked.name, question.text, answer)
+    return (*told, verdict.score, verdict.counts[0], average, question.id, verdict.said)
 
 
 def judged(
@@ -106,6 +127,7 @@ def judged(
     seed: int = 0,
     progress: bool = True,
     look: Callable[..., Encoded] = encode,
+    max_new_tokens: int = ANSWER,
 ) -> Iterator[tuple[list[Asked], Encoded, list[list[list[Verdict]]]]]:
     """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
     model, processor = loaded.model, loaded.processor
@@ -116,30 +138,83 @@ def judged(
         with torch.no_grad():
             encoded = look(tower, pixels.to(model.device, model.dtype), layer=layer)
             draw = seed * 1_000_003 + number
-            yield images, encoded, _verdicts(loaded, ways, images, encoded, draw)
+            yield images, encoded, _verdicts(loaded, ways, images, encoded, draw, max_new_tokens)
 
 
 def _verdicts(
-    loaded: Loaded, ways: Sequence[Way], images: list[Asked], encoded: Encoded, seed: int
+    loaded: Loaded,
+    ways: Sequence[Way],
+    images: list[Asked],
+    encoded: Encoded,
+    seed: int,
+    max_new_tokens: int,
 ) -> list[list[list[Verdict]]]:
-    model, processor = loaded.model, loaded.processor
-    pairs = [[(q.text, q.answers[0]) for q in one.questions] for one in images]
-    layers = model.config.get_text_config().num_hidden_layers
+    verbatim = all(q.scoring == "verbatim" for one in images for q in one.questions)
     found = []
     for reduction, group in groupby(ways, key=lambda way: way.before):
-        visual = model.model.multi_modal_projector(reduction(encoded, seed))
+        visual = loaded.model.model.multi_modal_projector(reduction(encoded, seed))
         same = list(group)
-        depth = max((_first_stage(way, layers, visual.shape[1]) for way in same), default=0)
-        opening = in_llm.open_images(model, processor, visual, depth) if depth else None
-        for way in same:
-            if way.inside is None:
-                counts = (visual.shape[1],) * layers
-                right = answered_right(model, processor, visual, pairs)
-                found.append([[Verdict(float(one), counts) for one in own] for own in right])
-            else:
-                judgements = in_llm.judge(model, processor, opening, pairs, way.inside, seed=seed)
-                found.append([[_verdict(one) for one in own] for own in judgements])
+        if verbatim:
+            found += _told(loaded, same, images, visual, seed)
+        else:
+            found += _generated(loaded, same, images, visual, seed, max_new_tokens)
     return found
+
+
+def _told(
+    loaded: Loaded, ways: list[Way], images: list[Asked], visual: Tensor, seed: int
+) -> Iterator[list[list[Verdict]]]:
+    """Whether the first answers would be given, by way: one pass tells, nothing is decoded."""
+    model, processor = loaded.model, loaded.processor
+    pairs = [[(q.text, q.answers[0]) for q in one.questions] for one in images]
+    layers = _layers(model)
+    depth = max((_first_stage(way, layers, visual.shape[1]) for way in ways), default=0)
+    opening = in_llm.open_images(model, processor, visual, depth) if depth else None
+    for way in ways:
+        if way.inside is None:
+            counts = (visual.shape[1],) * layers
+            right = answered_right(model, processor, visual, pairs)
+            yield [[Verdict(float(one), counts) for one in own] for own in right]
+        else:
+            judgements = in_llm.judge(model, processor, opening, pairs, way.inside, seed=seed)
+            yield [[_verdict(one) for one in own] for own in judgements]
+
+
+def _generated(
+    loaded: Loaded,
+    ways: list[Way],
+    images: list[Asked],
+    visual: Tensor,
+    seed: int,
+    max_new_tokens: int,
+) -> list[list[list[Verdict]]]:
+    """Answers generated one by one, by way; the questions about an image share its opening."""
+    model, processor = loaded.model, loaded.processor
+    layers = _layers(model)
+    depth = max(
+        _first_stage(way, layers, visual.shape[1]) if way.inside else layers for way in ways
+    )
+    found: list[list[list[Verdict]]] = [[[] for _ in images] for _ in ways]
+    for number, one in enumerate(images):
+        opening = in_llm.open_images(model, processor, visual[number : number + 1], depth)
+        for question in one.questions:
+            text = embed_question(model, processor, question.text)
+            for way, own in zip(ways, found, strict=True):
+                decoded = decode(
+                    model, opening, text, way.inside, max_new_tokens=max_new_tokens, seed=seed
+                )
+                own[number].append(_scored(processor, question, decoded, way))
+    return found
+
+
+def _scored(processor: Any, question: Question, decoded: Decoded, way: Way) -> Verdict:
+    said = processor.decode(decoded.ids[0], skip_special_tokens=True).strip()
+    if question.scoring == "verbatim":
+        score = float(said == question.answers[0])
+    else:
+        score = SCORES[question.scoring](said, question.answers)
+    counts = tuple(len(place) for place in decoded.places)
+    return Verdict(score, counts, None if way.inside is None else decoded.places, said)
 
 
 def _verdict(one: in_llm.Judged) -> Verdict:
@@ -151,6 +226,10 @@ def _first_stage(way: Way, layers: int, visual: int) -> int:
     if way.inside is None:
         return 0
     return min((stage.layer for stage in way.inside.stages(layers, visual)), default=layers)
+
+
+def _layers(model: Any) -> int:
+    return model.config.get_text_config().num_hidden_layers
 
 
 def _batches(asked: Iterable[Asked]) -> Iterator[list[Asked]]:

@@ -6,9 +6,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vzlib.baselines.in_llm.prefill import check_language_model, next_hidden, pruned_prefill
+from vzlib.baselines.in_llm.prefill import (
+    Opening,
+    check_language_model,
+    next_hidden,
+    pruned_prefill,
+)
 from vzlib.baselines.in_llm.prefill import open_prompt as _open
 from vzlib.baselines.in_llm.schedule import Method
+from vzlib.models.answer import prompt as prompt_of
 
 
 class Prompt(NamedTuple):
@@ -88,25 +94,61 @@ def generate(
     ids = inputs["input_ids"]
     if len(ids) != 1:
         raise ValueError(f"generate takes one prompt at a time, not {len(ids)}")
+    prompt = embed_prompt(model, inputs)
+    opening = _open(model.base_model.language_model, prompt.opening, prompt.image)
+    text = prompt.text[:, : int(prompt.asked[0])]
+    said = decode(model, opening, text, method, max_new_tokens=max_new_tokens, seed=seed)
+    return torch.cat([ids, said.ids], dim=1)
+
+
+class Decoded(NamedTuple):
+    """A greedy answer.
+
+    ids: `[1, new]`, with the end token if it came. places: for each layer `[n]`, which of the
+    image's tokens entered it.
+    """
+
+    ids: Tensor
+    places: tuple[Tensor, ...]
+
+
+@torch.no_grad()
+def decode(
+    model: Any,
+    opening: Opening,
+    text: Tensor,
+    method: Method | None,
+    *,
+    max_new_tokens: int = 32,
+    seed: int = 0,
+) -> Decoded:
+    """Greedy decoding behind one image, of whatever visual tokens its opening holds.
+
+    opening: of one image; many questions can follow it. text: `[1, T, D]` embeddings of what
+    follows the image. Raises ValueError as `pruned_prefill` does.
+    """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens={max_new_tokens} must be at least 1")
-    prompt = embed_prompt(model, inputs)
-    pruned = _prefill(model, prompt, method, seed)
+    language_model, embed = model.base_model.language_model, model.get_input_embeddings()
+    pruned = pruned_prefill(language_model, opening, text, method, seed=seed)
     end = model.generation_config.eos_token_id
     ends = set() if end is None else {end} if isinstance(end, int) else set(end)
-    hidden = pruned.hidden[:, int(prompt.asked[0]) - 1 :][:, :1]
+    hidden, words = pruned.hidden[:, -1:], list[Tensor]()
     for step in range(max_new_tokens):
-        word = model.lm_head(hidden).argmax(dim=-1)
-        ids = torch.cat([ids, word], dim=1)
-        if step + 1 == max_new_tokens or int(word) in ends:
+        words.append(model.lm_head(hidden).argmax(dim=-1))
+        if step + 1 == max_new_tokens or int(words[-1]) in ends:
             break
-        hidden = next_hidden(
-            model.base_model.language_model,
-            model.get_input_embeddings()(word),
-            pruned.length + step,
-            pruned.cache,
-        )
-    return ids
+        hidden = next_hidden(language_model, embed(words[-1]), pruned.length + step, pruned.cache)
+    return Decoded(torch.cat(words, dim=1), tuple(place[0] for place in pruned.places))
+
+
+@torch.no_grad()
+def embed_question(model: Any, processor: Any, question: str) -> Tensor:
+    """Embeddings `[1, T, D]` of a prompt's text behind its image, for `decode`."""
+    ids = processor.tokenizer(prompt_of(processor, question))["input_ids"]
+    behind = ids.index(processor.tokenizer.convert_tokens_to_ids(processor.image_token)) + 1
+    embed = model.get_input_embeddings()
+    return embed(torch.tensor([ids[behind:]], device=embed.weight.device))
 
 
 def _prefill(model: Any, prompt: Prompt, method: Method | None, seed: int) -> Any:

@@ -1,11 +1,16 @@
 """What can be chosen in each analysis. One class per notebook; nothing here imports torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Images = Literal["photographs", "scenes"]
 Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+AnyMethod = Literal[
+    "visionzip", "visionzip-paper", "fastervlm", "vispruner", "divprune", "prumerge-plus", "tome",
+    "pooling", "uniform", "random", "fastv", "sparsevlm", "pyramiddrop",
+]  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -65,3 +70,49 @@ class FeatureMisalignment(Settings):
     scenes: int = Field(96, ge=2)  # intervals are over these
     retained: tuple[Positive, ...] = Field((64, 128, 192), min_length=1)  # tokens for the LLM
     radius: float = Field(3.0, gt=0)  # patches around a query point that count as near
+
+
+class TokenBudget(Settings):
+    """06_token_budget: accuracy against visual tokens, every method on the same questions."""
+
+    model: str = "pico"
+    questions: str = "scenes"  # or a file of your own, see vzlib.experiments.question_file
+    each: int = Field(200, ge=2)  # questions per task
+    methods: tuple[AnyMethod, ...] = Field(get_args(AnyMethod), min_length=1)
+    budgets: tuple[Positive, ...] = Field((384, 288, 192, 128, 64, 32), min_length=1)
+    equalise: Literal["layer average", "last layer"] = "layer average"
+    seeds: tuple[NotNegative, ...] = Field((0,), min_length=1)  # of the methods that draw
+
+
+class MisalignmentAblation(Settings):
+    """05_misalignment_ablation: offer text-guided selectors fewer of the encoder's best tokens."""
+
+    model: str = "pico"
+    questions: str = "scenes"  # or a file of questions, see vzlib.experiments.question_file
+    each: int = Field(100, ge=2)  # questions per task
+    seeds: tuple[NotNegative, ...] = Field((0, 1, 2), min_length=1)  # of whatever draws
+    selectors: tuple[Literal["sparsevlm", "fastv"], ...] = Field(
+        ("sparsevlm", "fastv"), min_length=1
+    )
+    removed: int = Field(50, ge=1)  # Ex1 takes away so many of 576, scaled to the model's patches
+    offered: int = Field(128, ge=1)  # Ex2 offers so many of 576
+    kept: int = Field(64, ge=1)  # of 576; what the last layer sees in every condition
+    ex2: Literal["dominant", "zipped"] = "dominant"  # reading of "top 128" that is the paper's Ex2
+
+    @model_validator(mode="after")
+    def _fit(self) -> "MisalignmentAblation":
+        if not self.kept < self.offered < 576 or self.kept > 576 - self.removed:
+            raise ValueError(
+                f"kept={self.kept} must be below offered={self.offered}, that below 576, and at "
+                f"most 576 - removed={self.removed}"
+            )
+        return self
+
+
+class DominantContextual(Settings):
+    """07_dominant_contextual: the split of the budget and the other choices, one at a time."""
+
+    model: str = "pico"
+    each: int = Field(100, ge=2)  # questions per task
+    # Visual tokens per image; fewer than 12 cannot be split in all the ways that are compared.
+    totals: tuple[Annotated[int, Field(ge=12)], ...] = Field((64, 128, 192), min_length=1)

@@ -1,0 +1,133 @@
+"""Which choices in VisionZip matter: the split of its budget, and every other one, one at a time.
+
+The paper has no such study. Everything is compared with the method as released: 54:10, CLS among
+the dominant tokens, contextual tokens that add to their target, keys compared by cosine, targets by
+a stride, attention of the layer that is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from vzlib import results, scenes
+from vzlib.experiments import verdict
+from vzlib.experiments.checkpoint import configuration, identity
+from vzlib.experiments.comparison import MEAN, holm, paired_difference, summary
+from vzlib.experiments.intervals import Interval
+from vzlib.experiments.settings import DominantContextual
+from vzlib.tokens import BudgetError
+
+RELEASED, ALL = "released", "all tokens"
+SPLIT, SPLIT_PAPER, MERGE = "split", "split, paper rule", "merge rule"
+LAYER = "layer"
+FACTORS = (
+    RELEASED, SPLIT, SPLIT_PAPER, MERGE, "compared", "similarity", "leftovers", "targets", "CLS",
+    LAYER,
+)  # fmt: skip
+POOLED = 0  # stands among the totals for the mean over them
+SIGNIFICANT = 0.05
+
+
+def measure(settings: DominantContextual) -> pd.DataFrame:
+    """Answers of every variant at every total, stored factor by factor.
+
+    Columns: total, factor, choice, dominant, contextual, merge, layer (the block, from 1, whose
+    attention selects), and those of `vzlib.experiments.evaluation.evaluate` without way. The totals
+    are computed one after the other, so that a kill loses one at most.
+
+    Raises BudgetError naming every total above the patches that there are, and ValueError for a
+    model that there is not, before any model is loaded.
+    """
+    vision = configuration(settings.model).vision_config
+    patches = (vision.image_size // vision.patch_size) ** 2
+    if above := [total for total in settings.totals if total > patches]:
+        raise BudgetError(f"totals {above} must be at most {patches}, the patches of the tower")
+    tables = [_stored(settings, patches, [ALL])]
+    tables += [_stored(settings, total, FACTORS) for total in dict.fromkeys(settings.totals)]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _stored(settings: DominantContextual, total: int, factors: Sequence[str]) -> pd.DataFrame:
+    tables = results.compute_each(
+        "dominant_contextual",
+        [{"factor": factor, "total": total, "each": settings.each} for factor in factors],
+        partial(_measure, settings.model),
+        model_fingerprint=identity(settings.model),
+        data_version=str(scenes.VERSION),
+    )
+    answers = [results.predictions(table) for table in tables]
+    return pd.concat([rows for rows in answers if len(rows)], ignore_index=True)
+
+
+def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Scores and answers for each of several points of one total."""
+    from vzlib.experiments.evaluation import cls_token, evaluate
+    from vzlib.experiments.questions import of_scenes
+    from vzlib.experiments.tower import loaded_model
+    from vzlib.experiments.visionzip_variants import choices, encode_by_layer
+    from vzlib.models.towers import depth_of, encode
+
+    loaded = loaded_model(model)
+    read = depth_of(loaded.model.model.vision_tower, loaded.model.config.vision_feature_layer)
+    total, each = points[0]["total"], points[0]["each"]
+    found = [
+        (point["factor"], choice, variant)
+        for point in points
+        for choice, variant in choices(loaded, point["factor"], total).items()
+    ]
+    has_cls = cls_token(loaded)
+    ways = [variant.way(str(number), has_cls) for number, (*_, variant) in enumerate(found)]
+    look = encode_by_layer if any(variant.layer for *_, variant in found) else encode
+    rows = evaluate(loaded, ways, of_scenes(each), look=look)
+    number = rows.pop("way").astype(int)
+    told = [
+        (total, factor, choice, one.dominant, one.contextual, one.merge, one.layer or read)
+        for factor, choice, one in found
+    ]
+    columns = ["total", "factor", "choice", "dominant", "contextual", "merge", "layer"]
+    named = pd.DataFrame(told, columns=columns).loc[number].reset_index(drop=True)
+    answers = pd.concat([named, rows], axis=1)
+    own = [answers[answers["factor"] == point["factor"]] for point in points]
+    return [(summary(one, columns), one) for one in own]
+
+
+def curve(rows: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy against the contextual tokens of a total, by both merge rules, and of all tokens.
+
+    Columns: factor, total, merge, contextual, share (of the total), and those of
+    `vzlib.experiments.comparison.summary`.
+    """
+    chosen = rows[rows["factor"].isin([ALL, RELEASED, SPLIT, SPLIT_PAPER, MERGE])]
+    # Without contextual tokens there is nothing to merge: one measurement stands for both rules.
+    alone = chosen[(chosen["factor"] == SPLIT) & (chosen["contextual"] == 0)]
+    both = pd.concat([chosen, alone.assign(merge="paper")])
+    table = summary(both, ["factor", "total", "merge", "contextual"])
+    table.insert(4, "share", table["contextual"] / table["total"])
+    return table.sort_values(["total", "merge", "contextual"], kind="stable", ignore_index=True)
+
+
+def differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Percentage points by which each choice is better than the released one, largest first.
+
+    Paired on the same questions, images as units; for each total, and for their mean (total
+    POOLED, where a question counts once with its mean score over the totals).
+
+    Columns: total, factor, choice, layer, value, low, high (95 %), p (two-sided), holm (p corrected
+    for all comparisons at this total), n (questions).
+    """
+    chosen = rows[rows["factor"].isin(FACTORS) & (rows["factor"] != SPLIT_PAPER)]
+    chosen = chosen.assign(way=chosen["factor"] + ": " + chosen["choice"])
+    released = f"{RELEASED}: {RELEASED}"
+    tables = []
+    for total in (POOLED, *chosen["total"].unique()):
+        own = chosen if total == POOLED else chosen[chosen["total"] == total]
+        columns = ["way", "factor", "choice", "layer"]
+        found = own[columns].drop_duplicates("way").set_index("way").drop(index=released)
+        gains = [paired_difference(own, way, released)._asdict() for way in found.index]
+        table = pd.concat([found.reset_index(drop=True), pd.DataFrame(gains)], axis=1)
+        table.insert(0, "total", total)
+        table.insert(8, "holm", holm(table["p"].to_numpy()))
+        tables.append(table.sort_values("value", key=abs, ascending=False, kind="stable"))
+    return pd.concat(tables, ignore_index=True)

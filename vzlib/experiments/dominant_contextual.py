@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from vzlib import results, scenes
-from vzlib.experiments import verdict
+from vzlib import results
+from vzlib.experiments import questions, verdict
 from vzlib.experiments.checkpoint import configuration, identity
-from vzlib.experiments.comparison import MEAN, holm, paired_difference, summary
+from vzlib.experiments.comparison import MEAN, QUESTION, holm, paired_difference, summary
 from vzlib.experiments.intervals import Interval
 from vzlib.experiments.settings import DominantContextual
 from vzlib.tokens import BudgetError
@@ -38,8 +38,10 @@ def measure(settings: DominantContextual) -> pd.DataFrame:
     are computed one after the other, so that a kill loses one at most.
 
     Raises BudgetError naming every total above the patches that there are, and ValueError for a
-    model that there is not, before any model is loaded.
+    model that there is not and for all that is wrong with a file of questions, before any model is
+    loaded.
     """
+    questions.check(settings.questions)
     vision = configuration(settings.model).vision_config
     patches = (vision.image_size // vision.patch_size) ** 2
     if above := [total for total in settings.totals if total > patches]:
@@ -53,18 +55,17 @@ def _stored(settings: DominantContextual, total: int, factors: Sequence[str]) ->
     tables = results.compute_each(
         "dominant_contextual",
         [{"factor": factor, "total": total, "each": settings.each} for factor in factors],
-        partial(_measure, settings.model),
+        partial(_measure, settings.model, settings.questions),
         model_fingerprint=identity(settings.model),
-        data_version=str(scenes.VERSION),
+        data_version=questions.version(settings.questions),
     )
     answers = [results.predictions(table) for table in tables]
     return pd.concat([rows for rows in answers if len(rows)], ignore_index=True)
 
 
-def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Scores and answers for each of several points of one total."""
     from vzlib.experiments.evaluation import cls_token, evaluate
-    from vzlib.experiments.questions import of_scenes
     from vzlib.experiments.tower import loaded_model
     from vzlib.experiments.visionzip_variants import choices, encode_by_layer
     from vzlib.models.towers import depth_of, encode
@@ -80,7 +81,7 @@ def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     has_cls = cls_token(loaded)
     ways = [variant.way(str(number), has_cls) for number, (*_, variant) in enumerate(found)]
     look = encode_by_layer if any(variant.layer for *_, variant in found) else encode
-    rows = evaluate(loaded, ways, of_scenes(each), look=look)
+    rows = evaluate(loaded, ways, questions.read(source, each), look=look)
     number = rows.pop("way").astype(int)
     told = [
         (total, factor, choice, one.dominant, one.contextual, one.merge, one.layer or read)
@@ -117,17 +118,102 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
     Columns: total, factor, choice, layer, value, low, high (95 %), p (two-sided), holm (p corrected
     for all comparisons at this total), n (questions).
     """
-    chosen = rows[rows["factor"].isin(FACTORS) & (rows["factor"] != SPLIT_PAPER)]
-    chosen = chosen.assign(way=chosen["factor"] + ": " + chosen["choice"])
+    totals = rows.loc[rows["factor"] != ALL, "total"].unique()
+    return pd.concat([_differences(rows, total) for total in (POOLED, *totals)], ignore_index=True)
+
+
+def by_task(rows: pd.DataFrame) -> pd.DataFrame:
+    """As `differences`, pooled over the totals, for the questions of each task alone.
+
+    Columns: task, and those of `differences` (holm: corrected within the task).
+    """
+    tables = [
+        _differences(own, POOLED).assign(task=task)
+        for task, own in rows.groupby("task", sort=False)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(0, "task", table.pop("task"))
+    return table
+
+
+def _differences(rows: pd.DataFrame, total: int) -> pd.DataFrame:
+    own = rows[rows["factor"].isin(FACTORS) & (rows["factor"] != SPLIT_PAPER)]
+    own = own if total == POOLED else own[own["total"] == total]
+    own = own.assign(way=own["factor"] + ": " + own["choice"])
     released = f"{RELEASED}: {RELEASED}"
-    tables = []
-    for total in (POOLED, *chosen["total"].unique()):
-        own = chosen if total == POOLED else chosen[chosen["total"] == total]
-        columns = ["way", "factor", "choice", "layer"]
-        found = own[columns].drop_duplicates("way").set_index("way").drop(index=released)
-        gains = [paired_difference(own, way, released)._asdict() for way in found.index]
-        table = pd.concat([found.reset_index(drop=True), pd.DataFrame(gains)], axis=1)
-        table.insert(0, "total", total)
-        table.insert(8, "holm", holm(table["p"].to_numpy()))
-        tables.append(table.sort_values("value", key=abs, ascending=False, kind="stable"))
-    return pd.concat(tables, ignore_index=True)
+    found = own[["way", "factor", "choice", "layer"]].drop_duplicates("way").set_index("way")
+    found = found.drop(index=released)
+    gains = [paired_difference(own, way, released)._asdict() for way in found.index]
+    table = pd.concat([found.reset_index(drop=True), pd.DataFrame(gains)], axis=1)
+    table.insert(0, "total", total)
+    table.insert(8, "holm", holm(table["p"].to_numpy()))
+    return table.sort_values("value", key=abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Claim C13: do contextual tokens save what dominant ones alone would lose?
+
+    table: of `differences`. "dominant tokens alone" spends the same total and decides on the claim;
+    "targets not merged" keeps the same tokens as targets and drops what would merge into them.
+
+    Columns: claim, total, against, value, low, high (points by which the released method is
+    better), verdict.
+    """
+    found = []
+    for factor, choice, against in (
+        (SPLIT, "none", "dominant tokens alone"),
+        ("leftovers", "not merged", "targets not merged"),
+    ):
+        own = table[(table["factor"] == factor) & (table["choice"] == choice)]
+        for row in own.itertuples():
+            gain = Interval(-row.value, -row.high, -row.low)
+            found.append(("C13", row.total, against, *gain, verdict.above(gain, 0)))
+    return pd.DataFrame(found, columns=["claim", "total", "against", *Interval._fields, "verdict"])
+
+
+def conclusion(rows: pd.DataFrame, table: pd.DataFrame) -> str:
+    """A paragraph on which choices matter. rows: of `measure`. table: of `differences`."""
+    pooled = table[table["total"] == POOLED]
+    matter = pooled["holm"] < SIGNIFICANT
+    accuracy = curve(rows)
+    accuracy = accuracy[accuracy["task"] == MEAN].set_index(["factor", "total"])["value"]
+    totals = sorted(table.loc[table["total"] != POOLED, "total"].unique())
+    started = ", ".join(f"{accuracy[RELEASED, total]:.1f} % at {total}" for total in totals)
+    sentences = [
+        f"With all tokens the model answers {accuracy[ALL].iloc[0]:.1f} % of "
+        f"{len(rows[QUESTION].drop_duplicates())} questions about {rows['image'].nunique()} images "
+        f"right (mean over tasks), with the released method {started} tokens.",
+        f"Of {len(pooled)} other choices {matter.sum()} change the mean over the totals "
+        f"significantly (p < {SIGNIFICANT} after Holm)"
+        + (f": {_told(pooled[matter])}." if matter.any() else "."),
+    ]
+    if not matter.all():
+        rest = pooled[~matter]
+        bound = rest[["low", "high"]].abs().to_numpy().max()
+        names = ", ".join(f"{row.factor}: {row.choice}" for row in rest.itertuples())
+        sentences.append(
+            f"For the others ({names}) no difference is shown; their 95 % intervals reach at most "
+            f"{bound:.1f} points from zero."
+        )
+    split = pooled[pooled["factor"] == SPLIT].sort_values("value")
+    best, worst = split.iloc[[-1]], split.iloc[[0]]
+    shown = "significantly" if best["holm"].iloc[0] < SIGNIFICANT else "not significantly"
+    sentences.append(
+        f"Of the other splits the best one is {shown} different from 54:10, "
+        f"{_told(best)}; the worst is {_told(worst)}."
+    )
+    claim = verdicts(pooled).set_index("against")["verdict"]
+    sentences.append(
+        f"That contextual tokens save what dominant tokens alone lose (C13) is "
+        f"{claim['dominant tokens alone']}; that merging adds to the targets as they are is "
+        f"{claim['targets not merged']}."
+    )
+    return " ".join(sentences)
+
+
+def _told(rows: pd.DataFrame) -> str:
+    """Choices with their differences in words, in the order of the rows."""
+    return ", ".join(
+        f"{row.factor}: {row.choice} {row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}]"
+        for row in rows.itertuples()
+    )

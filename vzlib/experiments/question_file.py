@@ -13,14 +13,14 @@ Other columns are ignored. An empty (null) cell is as good as none.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-SUFFIXES = (".parquet", ".jsonl")
 COLUMNS = ("image", "question", "answers", "answer", "task", "id")
 IMAGE_TOKEN = "<image>"
 
@@ -28,10 +28,10 @@ IMAGE_TOKEN = "<image>"
 class Row(NamedTuple):
     """One question of a file.
 
-    number: of the row or line, from 1. image: as written. path: of the image, absolute.
+    image: as written. path: of the image, absolute. where: "file.jsonl, line 3", from 1.
     """
 
-    number: int
+    where: str
     id: str
     task: str
     image: str
@@ -40,54 +40,68 @@ class Row(NamedTuple):
     answers: tuple[str, ...]
 
 
-def parse(file: Path) -> tuple[list[Row], list[str]]:
-    """The sound rows of a file, and all that is wrong with it in words."""
-    if problem := _unreadable(file):
-        return [], [problem]
+class Parsed(NamedTuple):
+    """What is in a file.
+
+    rows: the sound ones. images: of all rows, each with its first row. problems: all that is wrong,
+    but for the images, in words.
+    """
+
+    rows: list[Row]
+    images: dict[Path, str]
+    problems: list[str]
+
+
+def parse(file: Path) -> Parsed:
+    """Read a file; whatever is wrong with it is told, not raised."""
+    if file.suffix.lower() not in READERS:
+        suffixes = " or ".join(READERS)
+        problem = f"questions={str(file)!r} is neither 'scenes' nor a file that ends in {suffixes}"
+        return Parsed([], {}, [problem])
+    word, reader = READERS[file.suffix.lower()]
     try:
-        columns, records = _parquet(file) if file.suffix.lower() == ".parquet" else _lines(file)
+        columns, records = reader(file)
+    except FileNotFoundError:
+        return Parsed([], {}, [f"there is no file of questions {file}"])
     except (OSError, ValueError) as error:  # what pyarrow and decoding raise on damaged files
-        return [], [f"{file} cannot be read: {str(error).splitlines()[0]}"]
+        return Parsed([], {}, [f"{file} cannot be read: {str(error).splitlines()[0]}"])
     if not records:
-        return [], [f"{file} has no rows"]
-    if problems := _missing(columns):
-        return [], problems
-    word = "row" if file.suffix.lower() == ".parquet" else "line"
-    rows: list[Row] = []
-    problems, seen = [], dict[str, int]()
+        return Parsed([], {}, [f"{file} has no rows"])
+    found = Parsed([], {}, _missing(file.name, columns) if columns else [])
+    if found.problems:
+        return found
+    seen: dict[str, str] = {}
     for number, record in records:
-        wrong = [record] if isinstance(record, str) else _wrong(record)
-        if not wrong and not isinstance(record, str):
-            row = _row(number, record, file)
-            if row.id in seen:
-                wrong = [f"id {row.id!r} is that of {word} {seen[row.id]} too"]
-            else:
-                seen[row.id] = number
-                rows.append(row)
-        problems += [f"{word} {number}: {'; '.join(wrong)}"] if wrong else []
-    return rows, problems
+        where = f"{file.name}, {word} {number}"
+        wrong = _wrong(record)
+        if isinstance(record, dict) and isinstance(record.get("image"), str):
+            found.images.setdefault(_image(file, record), where)
+        if not wrong:
+            row = _row(number, where, record, file)
+            first = seen.setdefault(row.id, where)
+            wrong = [] if first == where else [f"id {row.id!r} is that of {first} too"]
+            found.rows.append(row)
+        if wrong:
+            found.problems.append(f"{where}: {'; '.join(wrong)}")
+    return found
 
 
-def image_problems(rows: Iterable[Row]) -> Iterator[str]:
-    """Images that are missing or whose beginning is not that of an image, each once."""
-    first = {row.path: row for row in reversed(list(rows))}
-    for path, row in sorted(first.items(), key=lambda item: item[1].number):
-        if not path.is_file():
-            yield f"image {row.image} of row {row.number}: there is no file {path}"
+def image_problems(images: Mapping[Path, str]) -> Iterator[str]:
+    """Images that are missing, or whose beginning is not that of an image.
+
+    images: with where each is asked about. Of a file only the beginning is read.
+    """
+    for path, where in images.items():
+        if not os.path.isfile(path):  # Path.is_file raises for names that are too long
+            yield f"{where}: there is no image file {_shown(str(path), 200)}"
             continue
         try:
             with Image.open(path):
                 pass
         except UnidentifiedImageError:
-            yield f"image {row.image} of row {row.number} is not an image of a known format"
+            yield f"{where}: {path} is not an image of a known format"
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            yield f"image {row.image} of row {row.number} cannot be opened: {error}"
-
-
-def _unreadable(file: Path) -> str | None:
-    if file.suffix.lower() not in SUFFIXES:
-        return f"suffix {file.suffix!r} of {file} is unknown; allowed: {', '.join(SUFFIXES)}"
-    return None if file.is_file() else f"there is no file {file}"
+            yield f"{where}: image {path} cannot be opened: {error}"
 
 
 def _parquet(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
@@ -100,7 +114,7 @@ def _parquet(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
 
 
 def _lines(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
-    """Columns, and numbered lines: a mapping each, or what is wrong with it."""
+    """Columns and numbered lines; in place of a line that is no JSON stands the error."""
     columns, records = dict[str, None](), list[tuple[int, Any]]()
     for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
         if not line.strip():
@@ -108,16 +122,17 @@ def _lines(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
         try:
             record = json.loads(line)
         except ValueError as error:
-            record = f"no JSON ({error})"
+            record = error
         if isinstance(record, dict):
             columns |= dict.fromkeys(record)
-        elif not isinstance(record, str) or line.lstrip().startswith('"'):
-            record = f'must be an object, such as {{"image": ...}}, not {_shown(record)}'
         records.append((number, record))
     return list(columns), records
 
 
-def _missing(columns: list[str]) -> list[str]:
+READERS = {".parquet": ("row", _parquet), ".jsonl": ("line", _lines)}
+
+
+def _missing(file: str, columns: list[str]) -> list[str]:
     """Which columns no row has, with the nearest that there are."""
     wanted = ["image", "question"]
     if "answer" not in columns:
@@ -128,11 +143,16 @@ def _missing(columns: list[str]) -> list[str]:
             near = get_close_matches(name, [c for c in columns if c not in COLUMNS], 1, 0.5)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             label = "answers (or answer)" if name == "answers" else name
-            problems.append(f"column {label} is missing{hint}; there are: {', '.join(columns)}")
+            there = ", ".join(columns)
+            problems.append(f"{file}: column {label} is missing{hint}; there are: {there}")
     return problems
 
 
-def _wrong(record: Mapping[str, Any]) -> list[str]:
+def _wrong(record: Any) -> list[str]:
+    if isinstance(record, ValueError):
+        return [f"no JSON: {record}"]
+    if not isinstance(record, dict):
+        return [f'must be an object such as {{"image": ...}}, not {_shown(record)}']
     found = [_not_text("image", record.get("image")), _not_text("question", record.get("question"))]
     if IMAGE_TOKEN in str(record.get("question")):
         found.append(f"question holds {IMAGE_TOKEN}, which is put before it anyway")
@@ -159,16 +179,19 @@ def _not_text(name: str, value: Any) -> str | None:
     return None if value.strip() else f"{name} is empty"
 
 
-def _row(number: int, record: Mapping[str, Any], file: Path) -> Row:
+def _row(number: int, where: str, record: Mapping[str, Any], file: Path) -> Row:
     answers = [record["answer"]] if record.get("answers") is None else record["answers"]
     identity = number if record.get("id") is None else record["id"]
     task = file.stem if record.get("task") is None else record["task"]
-    path = (file.parent / record["image"]).resolve()
-    return Row(
-        number, str(identity), task, record["image"], path, record["question"], tuple(answers)
-    )
+    image = record["image"]
+    told = (where, str(identity), task, image, _image(file, record))
+    return Row(*told, record["question"], tuple(answers))
 
 
-def _shown(value: Any) -> str:
+def _image(file: Path, record: Mapping[str, Any]) -> Path:
+    return Path(os.path.abspath(file.parent / record["image"]))  # touches no disk, so never fails
+
+
+def _shown(value: Any, most: int = 40) -> str:
     text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."

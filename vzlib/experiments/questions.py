@@ -84,19 +84,19 @@ def problems(source: str, scoring: Chosen = "auto") -> list[str]:
     if scoring not in get_args(Chosen):
         found.append(f"scoring={scoring!r} is unknown; allowed: {', '.join(get_args(Chosen))}")
     if source == SCENES:
-        if scoring in ("exact", "vqa"):
-            found.append(f"scoring={scoring!r} is for files; scenes are scored verbatim: use auto")
+        if scoring in get_args(Scoring):
+            found.append(f"scoring={scoring!r} is for files; scenes need scoring='auto'")
         return found
-    rows, wrong = parse(_path(source))
-    found += wrong
+    parsed = parse(_path(source))
+    found += parsed.problems
     if scoring == "vqa":
         found += [
-            f"row {row.number}: scoring='vqa' needs at least {ANNOTATORS} answers, not "
+            f"{row.where}: scoring='vqa' needs at least {ANNOTATORS} answers, not "
             f"{len(row.answers)}"
-            for row in rows
+            for row in parsed.rows
             if len(row.answers) < ANNOTATORS
         ]
-    return [*found, *image_problems(rows)]
+    return [*found, *image_problems(parsed.images)]
 
 
 def refuse(what: str, problems: Sequence[str]) -> None:
@@ -120,9 +120,9 @@ def read(source: str, each: int, scoring: Chosen = "auto") -> Iterator[Asked]:
     """
     if source == SCENES:
         return of_scenes(each)
-    rows, wrong = parse(_path(source))
-    refuse(f"questions={source}", wrong)
-    return _of_rows(rows, each, scoring)
+    parsed = parse(_path(source))
+    refuse(f"questions={source}", parsed.problems)
+    return _of_rows(parsed.rows, each, scoring)
 
 
 def version(source: str) -> str:
@@ -133,12 +133,11 @@ def version(source: str) -> str:
     if source == SCENES:
         return str(scenes.VERSION)
     file = _path(source)
-    rows, wrong = parse(file)
-    images = list(dict.fromkeys(row.path for row in rows))
-    wrong += [f"there is no image file {path}" for path in images if not path.is_file()]
-    refuse(f"questions={source}", wrong)
+    parsed = parse(file)
+    missing = [f"there is no image file {path}" for path in parsed.images if not path.is_file()]
+    refuse(f"questions={source}", [*parsed.problems, *missing])
     digest = hashlib.blake2b(digest_size=8)
-    for path in (file, *images):
+    for path in (file, *parsed.images):
         digest.update(hashlib.blake2b(path.read_bytes()).digest())
     return f"{file.stem} {digest.hexdigest()}"  # the stem may name the task
 

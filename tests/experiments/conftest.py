@@ -28,7 +28,7 @@ def tiny_folder(tmp_path_factory):
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("VZLIB_STORE_ONLY", raising=False)
-    tower._loaded.cache_clear()
+    tower.loaded_model.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib.experiments.comparison import holm, paired_difference, summary
+from vzlib.experiments.comparison import holm, paired_difference, percent_of, summary
 
 
 def frame(scores, way="a", task="reading", images=None) -> pd.DataFrame:
@@ -74,3 +74,19 @@ def test_the_interval_covers_where_questions_of_an_image_stand_and_fall_together
 def test_holm_by_hand():
     assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([0.6, 0.7])) == pytest.approx([1, 1])
+
+
+def test_percent_of_vanilla_is_the_mean_of_the_tasks_ratios():
+    rows = pd.concat(
+        [
+            frame([1] * 8 + [0] * 2),
+            frame([1] * 4 + [0] * 6, "b"),
+            frame([1] * 10, task="counting"),
+            frame([1] * 10, "b", task="counting"),
+        ]
+    )
+    percent = percent_of(rows, "b", "a")
+    assert percent.value == pytest.approx(75)
+    assert 50 <= percent.low < 75 < percent.high <= 100
+    with pytest.raises(ValueError, match="no right answer in reading"):
+        percent_of(pd.concat([frame([0] * 4), frame([1] * 4, "b")]), "b", "a")

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from vzlib.paths import CHECKPOINTS
 
@@ -17,8 +18,25 @@ def identity(name: str) -> str:
 
     Raises ValueError for a name that leads nowhere.
     """
-    folder = CHECKPOINTS / "pico-llava" if name == "pico" else Path(name).expanduser()
+    folder = _folder(name)
     return _of_folder(folder) if folder.is_dir() else f"{name}@{_commit(name)}"
+
+
+def configuration(name: str) -> Any:
+    """The configuration of a model without its weights, named as for `identity`.
+
+    Raises ValueError for a name that leads nowhere.
+    """
+    from transformers import AutoConfig
+
+    folder = _folder(name)
+    if not folder.is_dir():
+        identity(name)  # says what is wrong with the name
+    return AutoConfig.from_pretrained(folder if folder.is_dir() else name)
+
+
+def _folder(name: str) -> Path:
+    return CHECKPOINTS / "pico-llava" if name == "pico" else Path(name).expanduser()
 
 
 def _of_folder(folder: Path) -> str:

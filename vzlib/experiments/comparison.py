@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
+from vzlib.experiments.intervals import Interval
+
 QUESTION = ["task", "image", "question"]
 MEAN = "mean"  # the name under which the mean over tasks stands among the tasks
 Z = float(norm.ppf(0.975))
@@ -70,15 +72,44 @@ def paired_difference(rows: pd.DataFrame, one: Any, other: Any, by: str = "way")
 
     Raises ValueError if they did not answer the same questions.
     """
-    wide = rows[rows[by].isin([one, other])].pivot_table("score", QUESTION, by, aggfunc="mean")
-    if {one, other} - set(wide.columns) or wide.isna().any(axis=None):
-        raise ValueError(f"{one} and {other} need the same questions")
+    wide = _paired(rows, one, other, by)
     gain = (wide[one] - wide[other]).rename("score").reset_index()
     value = 100 * float(gain.groupby("task")["score"].mean().mean())
     error = _error(gain)
     # Without error every question went alike: nothing was lost or gained, or the same everywhere.
     p = 2 * float(norm.sf(abs(value) / error)) if error else float(value == 0)
     return Difference(value, value - Z * error, value + Z * error, p, len(gain))
+
+
+def percent_of(rows: pd.DataFrame, one: Any, other: Any, by: str = "way") -> Interval:
+    """What `one` keeps of `other`: mean over tasks of the ratio of their accuracies, in percent.
+
+    rows, by: as for `paired_difference`. The interval is a bootstrap over images.
+    Raises ValueError as `paired_difference` does, and if `other` has no right answer in a task.
+    """
+    wide = _paired(rows, one, other, by)
+    images, place = np.unique(wide.index.get_level_values("image"), return_inverse=True)
+    generator = np.random.default_rng(0)
+    even = np.full(len(images), 1 / len(images))
+    times = generator.multinomial(len(images), even, size=1000)
+    times = np.vstack([np.ones(len(images), dtype=int), times])  # first, what was measured
+    ratios = []
+    for task in wide.index.get_level_values("task").unique():
+        own = wide.index.get_level_values("task") == task
+        weight = times[:, place[own]]
+        if not (reference := weight @ wide.loc[own, other].to_numpy()).all():
+            raise ValueError(f"{other} has no right answer in {task}: there is nothing to keep")
+        ratios.append(weight @ wide.loc[own, one].to_numpy() / reference)
+    percent = 100 * np.mean(ratios, axis=0)
+    return Interval(float(percent[0]), *map(float, np.percentile(percent[1:], (2.5, 97.5))))
+
+
+def _paired(rows: pd.DataFrame, one: Any, other: Any, by: str) -> pd.DataFrame:
+    """Scores of the two, a column each, indexed by QUESTION."""
+    wide = rows[rows[by].isin([one, other])].pivot_table("score", QUESTION, by, aggfunc="mean")
+    if {one, other} - set(wide.columns) or wide.isna().any(axis=None):
+        raise ValueError(f"{one} and {other} need the same questions")
+    return wide
 
 
 def _error(rows: pd.DataFrame) -> float:

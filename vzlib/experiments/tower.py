@@ -16,6 +16,12 @@ from vzlib.models.towers import depth_of, encode, has_cls, received_by_layer, to
 BATCH = 8
 
 
+@lru_cache(maxsize=1)
+def loaded_model(name: str) -> Loaded:
+    """A model and its processor, loaded once for all that is measured on it."""
+    return load(name)
+
+
 def read_layer(
     name: str, pictures: Sequence[Picture], layer: int, what: str
 ) -> Iterator[tuple[Picture, str, Tensor]]:
@@ -40,7 +46,7 @@ def every_layer(
     Raises ValueError for a model that reads several layers.
     """
     tower = _tower(name)
-    read = depth_of(tower, _loaded(name).model.config.vision_feature_layer)
+    read = depth_of(tower, loaded_model(name).model.config.vision_feature_layer)
     for batch, pixels in _pixels(name, pictures, what):
         for rule, cls in _rules(tower).items():
             received = received_by_layer(tower, pixels, cls=cls)[..., int(has_cls(tower)) :].cpu()
@@ -60,13 +66,8 @@ def patch_count(name: str) -> int:
     return token_count(_tower(name)) - has_cls(_tower(name))
 
 
-@lru_cache(maxsize=1)
-def _loaded(name: str) -> Loaded:
-    return load(name)  # once for several kinds of images
-
-
 def _tower(name: str) -> Any:
-    return _loaded(name).model.model.vision_tower
+    return loaded_model(name).model.model.vision_tower
 
 
 def _rules(tower: Any) -> dict[str, bool]:
@@ -77,7 +78,7 @@ def _pixels(
     name: str, pictures: Sequence[Picture], what: str
 ) -> Iterator[tuple[Sequence[Picture], Tensor]]:
     """Pictures and their pixels [B, 3, H, W], batch after batch, with a progress bar."""
-    model, processor = _loaded(name).model, _loaded(name).processor
+    model, processor = loaded_model(name).model, loaded_model(name).processor
     quick = len(pictures) <= BATCH
     bar = tqdm(total=len(pictures), desc=what, unit="image", disable=quick)
     with bar, torch.no_grad():

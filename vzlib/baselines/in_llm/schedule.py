@@ -60,7 +60,7 @@ class Method(Protocol):
         ...
 
 
-Counting = Literal["inputs", "outputs"]
+Counting = Literal["inputs", "outputs", "last"]
 Some = TypeVar("Some", bound=Method)
 
 
@@ -145,8 +145,11 @@ def layer_average(counts: Sequence[int], counting: Counting = "inputs") -> float
     """Visual tokens per layer on average, from those that enter each layer.
 
     counting: "inputs" counts what a layer computes on. "outputs" counts what leaves it, as the
-        released SparseVLM does, whose pruning layers so appear cheaper than they are.
+        released SparseVLM does, whose pruning layers so appear cheaper than they are. "last" is no
+        average but what the last layer computes on: schedules that end alike, whatever they cost.
     """
+    if counting == "last":
+        return float(counts[-1])
     if counting == "outputs":
         counts = [*counts[1:], counts[-1]]
     return sum(counts) / len(counts)

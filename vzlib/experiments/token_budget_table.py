@@ -1,0 +1,153 @@
+"""What the answers of `vzlib.experiments.token_budget` amount to: table, curves and verdicts."""
+
+from typing import Any
+
+import pandas as pd
+
+from vzlib import paper
+from vzlib.experiments import verdict
+from vzlib.experiments.comparison import MEAN, holm, paired_difference, percent_of, summary
+from vzlib.experiments.intervals import Interval
+
+VANILLA, REFERENCE = "vanilla", "visionzip"
+# By claim: at which budget VisionZip keeps how much of vanilla, and whom it beats at which.
+KEEPS = {"C15": 64, "C16": 128, "C17": 192}
+BEATS = {"C18": ("fastv", 64), "C19": ("sparsevlm", 64), "C20": ("fastv", 192),
+         "C21": ("sparsevlm", 192)}  # fmt: skip
+PAPER_MODEL = "LLaVA-1.5-7B"
+PAPER_NAMES = {"vanilla": "Vanilla", "visionzip": "VisionZip", "fastv": "FastV",
+               "sparsevlm": "SparseVLM"}  # fmt: skip
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per method and budget, as in Table 1: accuracy of every task, their mean, and more.
+
+    Columns: method, budget, at_input, average, gflops, n, one per task, mean, low, high, percent
+    (of vanilla, mean over tasks of the ratio) with percent_low and percent_high, difference (to
+    VisionZip at the same budget, paired, percentage points) with difference_low, difference_high
+    and p (two-sided; Holm-corrected over all differences of the table).
+    """
+    full = rows[rows["method"] == VANILLA]
+    found = []
+    for (budget, name), own in rows.groupby(["budget", "method"], sort=False):
+        score = summary(own, "method").set_index("task")
+        percent = percent_of(pd.concat([own, full]), name, VANILLA, "method")
+        row = {
+            "method": name,
+            "budget": budget,
+            "at_input": own["at_input"].mean(),
+            "average": own["average"].mean(),
+            "gflops": own["gflops"].iloc[0],
+            "n": own.drop_duplicates(["task", "image", "question"]).shape[0],
+            **score["value"].to_dict(),
+            **score.loc[MEAN, ["low", "high"]].to_dict(),
+            "percent": percent.value,
+            "percent_low": percent.low,
+            "percent_high": percent.high,
+        }
+        zipped = rows[(rows["budget"] == budget) & (rows["method"] == REFERENCE)]
+        if len(zipped) and name not in (REFERENCE, VANILLA):
+            gain = paired_difference(pd.concat([own, zipped]), name, REFERENCE, "method")
+            row |= {
+                "difference": gain.value,
+                "difference_low": gain.low,
+                "difference_high": gain.high,
+                "p": gain.p,
+            }
+        found.append(row)
+    table = pd.DataFrame(found)
+    if "p" in table:
+        compared = table["p"].notna()
+        table.loc[compared, "p"] = holm(table.loc[compared, "p"].to_numpy())
+    return table
+
+
+def curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of every method, budget and task, with its 95 % interval.
+
+    Columns: method, budget, tokens (per layer on average), task (and "mean"), n, value, low, high,
+    majority.
+    """
+    score = summary(rows, ("method", "budget"))
+    spent = rows.groupby(["method", "budget"])["average"].mean().rename("tokens").reset_index()
+    return score.merge(spent, on=["method", "budget"], how="left", sort=False)
+
+
+def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """Percent of vanilla here and in the paper's Table 1 (LLaVA-1.5-7B, mean of 11 benchmarks).
+
+    Columns: method, budget, measured, paper. Only what both have.
+    """
+    found = []
+    for row in table.itertuples():
+        try:
+            printed = paper.score(PAPER_MODEL, PAPER_NAMES[row.method], row.budget, "average",
+                                  number=1)  # fmt: skip
+        except (KeyError, ValueError):
+            continue
+        measured = f"{row.percent:.1f} [{row.percent_low:.1f}, {row.percent_high:.1f}]"
+        found.append((row.method, row.budget, measured, printed))
+    return pd.DataFrame(found, columns=["method", "budget", "measured", "paper"])
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Claims C15 to C21: how much of vanilla VisionZip keeps, and whom it beats by the average.
+
+    Keeping is found where at least the paper's percentage is kept; beating where the difference
+    lies above zero. A method that cannot meet the budget is "out of reach".
+    Columns: claim, says, paper, measured (with 95 % interval), verdict.
+    """
+    told, cells = paper.claims(), table.set_index(["method", "budget"])
+    found = []
+    for claim, budget in KEEPS.items():
+        if (REFERENCE, budget) in cells.index:
+            own = cells.loc[(REFERENCE, budget)]
+            kept = Interval(own["percent"], own["percent_low"], own["percent_high"])
+            decision = verdict.above(kept, float(told.loc[claim, "paper_value"]))
+            found.append((claim, _text(kept, "% of vanilla"), decision))
+    for claim, (name, budget) in BEATS.items():
+        if (name, budget) in cells.index and (REFERENCE, budget) in cells.index:
+            lead = _lead(cells.loc[(name, budget)])
+            found.append((claim, _text(lead, "points"), verdict.above(lead, 0)))
+        elif (REFERENCE, budget) in cells.index:
+            found.append((claim, f"{name} cannot spend {budget}", "out of reach"))
+    rows = [
+        (claim, told.loc[claim, "claim"], told.loc[claim, "paper_value"], text, decision)
+        for claim, text, decision in found
+    ]
+    return pd.DataFrame(rows, columns=["claim", "says", "paper", "measured", "verdict"])
+
+
+def _lead(row: Any) -> Interval:
+    """By how much VisionZip is better than the method of a row of `table`."""
+    return Interval(-row["difference"], -row["difference_high"], -row["difference_low"])
+
+
+def _text(interval: Interval, unit: str) -> str:
+    return f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}] {unit}"
+
+
+def conclusion(table: pd.DataFrame, level: float = 0.05) -> str:
+    """A sentence per budget: where VisionZip stands among the methods that spend it."""
+    sentences = []
+    for budget, own in table[table["method"] != VANILLA].groupby("budget", sort=False):
+        zipped = own[own["method"] == REFERENCE]
+        if zipped.empty or len(own) < 2:
+            continue
+        ranked = own.sort_values("mean", ascending=False)
+        rank = ranked["method"].tolist().index(REFERENCE) + 1
+        sure = own[own["p"] < level]
+        better = ranked[ranked["method"].isin(sure[sure["difference"] > 0]["method"])]["method"]
+        worse = ranked[ranked["method"].isin(sure[sure["difference"] < 0]["method"])]["method"]
+        best = ranked.iloc[0]
+        sentences.append(
+            f"{budget} tokens: VisionZip {zipped['mean'].iloc[0]:.1f} %, number {rank} of "
+            f"{len(own)} methods; the best is {best['method']} with {best['mean']:.1f} %. "
+            f"Better than VisionZip (p < {level:g}, Holm): {_listed(better)}; worse: "
+            f"{_listed(worse)}."
+        )
+    return "\n".join(sentences)
+
+
+def _listed(names: pd.Series) -> str:
+    return ", ".join(names) or "none"

@@ -5,6 +5,7 @@ Besides the paper's three conditions, as many random patches are removed or offe
 which tokens from how many; and of every token that is kept it is known where it came from.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,33 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vzlib import paper, results
-from vzlib.experiments import intervals, questions, verdict
+from vzlib import results
+from vzlib.experiments import questions
 from vzlib.experiments.checkpoint import configuration, identity
-from vzlib.experiments.comparison import (
-    MEAN,
-    QUESTION,
-    holm,
-    paired_difference,
-    percent_of,
-    summary,
-)
-from vzlib.experiments.intervals import Interval
+from vzlib.experiments.comparison import QUESTION, summary
 from vzlib.experiments.settings import MisalignmentAblation
 
 CONDITIONS = ("baseline", "ex1", "ex1 random", "ex2", "ex2 zipped", "ex2 random")
 ALONE = "nothing"  # instead of a selector: reductions before the language model alone
 BEFORE = ("visionzip", "random")
-COMPARISONS = (
-    ("ex1", "baseline"),
-    ("ex1 random", "baseline"),
-    ("ex1", "ex1 random"),
-    ("ex2", "baseline"),
-    ("ex2 zipped", "baseline"),
-    ("ex2 random", "baseline"),
-    ("ex2", "ex2 random"),
-)
-PUBLISHED = 576  # patches that the counts of the settings are for
 
 
 def counts(settings: MisalignmentAblation) -> dict[str, int]:
@@ -166,11 +149,12 @@ def _rows(
     for question, one in zip(asked.questions, verdicts, strict=True):
         kept = offered if one.places is None else offered[one.places[-1].cpu().numpy()]
         kept = kept[kept >= 0]
+        ((answer, _),) = Counter(question.answers).most_common(1)
         yield (
             question.task,
             asked.name,
             question.text,
-            question.answers[0],
+            answer,
             one.score,
             one.counts[0],
             sum(one.counts) / len(one.counts),
@@ -187,144 +171,3 @@ def _covered(asked: Any, question: Any, kept: np.ndarray, patches: int) -> float
     size = asked.scene.image.shape[0] // round(patches**0.5)
     masks = (asked.scene.object_patches(number, size) for number in question.objects)
     return 100 * float(np.mean([mask.ravel()[kept].any() for mask in masks]))
-
-
-def conditions(rows: pd.DataFrame) -> pd.DataFrame:
-    """What every way got and how it did, as in Table 5.
-
-    rows: of `measure`. Columns: selector, condition, at_input, average, by_layer, n, one per task
-    and mean (accuracy in percent), low and high (of the mean), majority (always the commonest
-    answer), dominant, chance.
-    """
-    found = []
-    for (selector, condition), own in rows.groupby(["selector", "condition"], sort=False):
-        score = summary(own).set_index("task")
-        found.append(
-            {
-                "selector": selector,
-                "condition": condition,
-                "at_input": own["at_input"].mean(),
-                "average": own["average"].mean(),
-                "by_layer": own["by_layer"].mode().iloc[0],
-                "n": len(own.drop_duplicates(QUESTION)),
-                **score["value"].to_dict(),
-                **score.loc[MEAN, ["low", "high", "majority"]].to_dict(),
-            }
-        )
-    return pd.DataFrame(found)
-
-
-def effects(rows: pd.DataFrame) -> pd.DataFrame:
-    """Paired differences between conditions, per task and as the mean over tasks.
-
-    rows: of `measure`. Columns: selector, one, other, task, value (percentage points by which `one`
-    is better), low, high (95 %, images as units), p, n (questions), percent (of the other's
-    accuracy) with percent_low and percent_high (missing where the other has no right answer), holm
-    (p corrected over all comparisons of means, or over all within tasks).
-    """
-    found = []
-    for selector in rows.loc[rows["selector"] != ALONE, "selector"].unique():
-        own = rows[rows["selector"] == selector]
-        for task in (*own["task"].unique(), MEAN):
-            chosen = own if task == MEAN else own[own["task"] == task]
-            for pair in COMPARISONS:
-                gain = paired_difference(chosen, *pair, by="condition")
-                percent = _percent(chosen, *pair)
-                found.append((selector, *pair, task, *gain, *percent))
-    columns = [
-        "selector", "one", "other", "task", "value", "low", "high", "p", "n",
-        "percent", "percent_low", "percent_high",
-    ]  # fmt: skip
-    table = pd.DataFrame(found, columns=columns)
-    of_means = table["task"] == MEAN
-    for family in (of_means, ~of_means):
-        table.loc[family, "holm"] = holm(table.loc[family, "p"].to_numpy())
-    return table
-
-
-def _percent(rows: pd.DataFrame, one: str, other: str) -> Interval:
-    """By how many percent `one` is better, mean over tasks."""
-    reference = rows[rows["condition"] == other].groupby("task")["score"].sum()
-    if not reference.all():
-        return Interval(*[float("nan")] * 3)
-    return Interval(*(part - 100 for part in percent_of(rows, one, other, "condition")))
-
-
-def overlap(rows: pd.DataFrame) -> pd.DataFrame:
-    """How many of the kept tokens the encoder calls dominant, against chance.
-
-    rows: of `measure`. Columns: selector, condition, share and chance (percent of the kept and of
-    the offered tokens), value (share / chance) with its 95 % interval low, high over images, n
-    (images).
-    """
-    found = []
-    for key, own in rows.groupby(["selector", "condition"], sort=False):
-        by_image = own.groupby("image")[["dominant", "chance"]].mean()
-        share, chance = (by_image[name].to_numpy() for name in ("dominant", "chance"))
-        ratio = intervals.ratio(share, chance)
-        found.append((*key, share.mean(), chance.mean(), *ratio, len(by_image)))
-    columns = ["selector", "condition", "share", "chance", *Interval._fields, "n"]
-    return pd.DataFrame(found, columns=columns)
-
-
-def coverage(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often a kept token covers a thing that the question is about, in percent.
-
-    rows: of `measure`. Columns: selector, condition, task, value, low, high (95 % over images), n
-    (questions that are about something). Empty where no scene is known.
-    """
-    known = rows.dropna(subset="covered")
-    whole = pd.concat([known, known.assign(task=MEAN)])
-    found = []
-    for key, own in whole.groupby(["selector", "condition", "task"], sort=False):
-        # A question asked with several seeds counts once; the mean weighs every question alike.
-        each = own.groupby(["image", "question"])["covered"].mean().reset_index()
-        interval = intervals.mean_over(each["covered"].to_numpy(), each["image"].to_numpy(str))
-        found.append((*key, *interval, len(each)))
-    return pd.DataFrame(found, columns=["selector", "condition", "task", *Interval._fields, "n"])
-
-
-def verdicts(table: pd.DataFrame, ex2: str = "dominant") -> pd.DataFrame:
-    """Is the paper's effect there? From the intervals of `effects`, mean over tasks.
-
-    ex2: as in the settings. Columns: selector, experiment, paper (percent, of the paper), verdict
-    (is the effect of the paper's sign?), which (is it that of these tokens, beyond as many random
-    ones?), sentence.
-    """
-    published = paper.table(5).set_index("experiment")["change_percent"]
-    means = table[table["task"] == MEAN].set_index(["selector", "one", "other"])
-    found = []
-    for selector in table["selector"].unique():
-        for experiment, condition in (
-            ("Ex1", "ex1"),
-            ("Ex2", "ex2" if ex2 == "dominant" else "ex2 zipped"),
-        ):
-            claimed = float(published[experiment])
-            effect = means.loc[(selector, condition, "baseline")]
-            control = means.loc[(selector, condition.split()[0], f"{condition.split()[0]} random")]
-            found.append(
-                (
-                    selector,
-                    experiment,
-                    claimed,
-                    _sign(effect, claimed),
-                    _sign(control, claimed),
-                    f"{experiment} with {selector}: {_told(effect)}; the paper has {claimed:+.1f} %"
-                    f" on TextVQA: {_sign(effect, claimed)}. Against as many random tokens: "
-                    f"{_told(control)}: {_sign(control, claimed)}.",
-                )
-            )
-    columns = ["selector", "experiment", "paper", "verdict", "which", "sentence"]
-    return pd.DataFrame(found, columns=columns)
-
-
-def _sign(effect: pd.Series, claimed: float) -> str:
-    bounds = [np.sign(claimed) * effect[name] for name in ("value", "low", "high")]
-    return verdict.above(Interval(bounds[0], min(bounds), max(bounds)), 0)
-
-
-def _told(effect: pd.Series) -> str:
-    return (
-        f"{effect['value']:+.1f} points [{effect['low']:+.1f}, {effect['high']:+.1f}], "
-        f"{effect['percent']:+.1f} %, Holm p = {effect['holm']:.2g}, n = {effect['n']}"
-    )

@@ -139,12 +139,15 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
 def _differences(rows: pd.DataFrame, total: int) -> pd.DataFrame:
     own = rows[rows["factor"].isin(FACTORS) & (rows["factor"] != SPLIT_PAPER)]
     own = own if total == POOLED else own[own["total"] == total]
-    own = own.assign(way=own["factor"] + ": " + own["choice"])
-    released = f"{RELEASED}: {RELEASED}"
-    found = own[["way", "factor", "choice", "layer"]].drop_duplicates("way").set_index("way")
-    found = found.drop(index=released)
-    gains = [paired_difference(own, way, released)._asdict() for way in found.index]
-    table = pd.concat([found.reset_index(drop=True), pd.DataFrame(gains)], axis=1)
+    keys = ["factor", "choice", "layer"]
+    # Numbers in place of names, which would be slow to sort.
+    numbers = {name: pd.factorize(own[name])[0] for name in QUESTION}
+    numbered = own[[*keys, "score"]].assign(**numbers, way=own.groupby(keys, sort=False).ngroup())
+    ways = numbered.drop_duplicates("way").set_index("way")[keys]
+    (released,) = ways.index[ways["factor"] == RELEASED]
+    ways = ways.drop(index=released)
+    gains = [paired_difference(numbered, way, released)._asdict() for way in ways.index]
+    table = pd.concat([ways.reset_index(drop=True), pd.DataFrame(gains)], axis=1)
     table.insert(0, "total", total)
     table.insert(8, "holm", holm(table["p"].to_numpy()))
     return table.sort_values("value", key=abs, ascending=False, kind="stable", ignore_index=True)
@@ -190,7 +193,7 @@ def conclusion(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     if not matter.all():
         rest = pooled[~matter]
         bound = rest[["low", "high"]].abs().to_numpy().max()
-        names = ", ".join(f"{row.factor}: {row.choice}" for row in rest.itertuples())
+        names = ", ".join(_name(row) for row in rest.itertuples())
         sentences.append(
             f"For the others ({names}) no difference is shown; their 95 % intervals reach at most "
             f"{bound:.1f} points from zero."
@@ -204,8 +207,8 @@ def conclusion(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     )
     claim = verdicts(pooled).set_index("against")["verdict"]
     sentences.append(
-        f"That contextual tokens save what dominant tokens alone lose (C13) is "
-        f"{claim['dominant tokens alone']}; that merging adds to the targets as they are is "
+        f"That contextual tokens save what dominant tokens alone would lose (C13): "
+        f"{claim['dominant tokens alone']}; that merging improves on the targets as they are: "
         f"{claim['targets not merged']}."
     )
     return " ".join(sentences)
@@ -214,6 +217,10 @@ def conclusion(rows: pd.DataFrame, table: pd.DataFrame) -> str:
 def _told(rows: pd.DataFrame) -> str:
     """Choices with their differences in words, in the order of the rows."""
     return ", ".join(
-        f"{row.factor}: {row.choice} {row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}]"
+        f"{_name(row)} {row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}]"
         for row in rows.itertuples()
     )
+
+
+def _name(row: Any) -> str:
+    return row.choice if row.factor == LAYER else f"{row.factor}: {row.choice}"

@@ -16,6 +16,7 @@ from vzlib.plotting.style import TEXT, look, styled
 RULES = {"code": look("visionzip"), "paper": look("visionzip-paper")}
 MARKERS = "o^sDvP"
 POOLED = "black"
+THIN: dict[str, Any] = {"elinewidth": 0.8}
 CHOICES = {
     ("merge rule", "mean of the group"): "merge: mean of the group",
     ("compared", "hidden states"): "compare hidden states",
@@ -69,7 +70,7 @@ def _split(axes: Axes, means: pd.DataFrame, totals: Sequence[int], paper: float)
                 **_marked(number, totals),
                 linestyle=drawn.line,
                 linewidth=1,
-                elinewidth=0.6,
+                **THIN,
                 markerfacecolor=None if rule == "code" else "white",
             )
     axes.set(xlabel="contextual tokens (% of the total)", ylabel="accuracy (%)")
@@ -86,7 +87,7 @@ def _forest(axes: Axes, rows: pd.DataFrame, totals: Sequence[int]) -> None:
             row = own.loc[[total]]
             look_ = _pooled() if total == 0 else _marked(number - 1, totals)
             height = place - 0.35 + step * (number + 0.5)
-            axes.errorbar(row["value"], [height], xerr=_bars(row), linestyle="", **look_)
+            axes.errorbar(row["value"], [height], xerr=_bars(row), linestyle="", **THIN, **look_)
     axes.axvline(0, color="black", linewidth=0.7)
     axes.set_yticks(range(len(shown)), [CHOICES[choice] for choice in shown])
     axes.invert_yaxis()
@@ -101,7 +102,7 @@ def _layers(axes: Axes, rows: pd.DataFrame, totals: Sequence[int], read: int) ->
         own = rows[rows["total"] == total].sort_values("layer")
         look_ = _pooled() if total == 0 else _marked(number - 1, totals)
         place = own["layer"] + 0.08 * (number - len(totals) / 2)
-        axes.errorbar(place, own["value"], _bars(own), linestyle="", **look_)
+        axes.errorbar(place, own["value"], _bars(own), linestyle="", **THIN, **look_)
     axes.axvline(read, color="0.8", linewidth=4, zorder=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
     axes.set(xlabel="layer whose attention selects (grey: the one read)", ylabel="points")

@@ -208,7 +208,8 @@ def _generated(
 
 
 def _scored(processor: Any, question: Question, decoded: Decoded, way: Way) -> Verdict:
-    said = processor.decode(decoded.ids[0], skip_special_tokens=True).strip()
+    words = decoded.ids[0, :-1] if decoded.ended else decoded.ids[0]
+    said = processor.decode(words, skip_special_tokens=True).strip()
     if question.scoring == "verbatim":
         score = float(said == question.answers[0])
     else:

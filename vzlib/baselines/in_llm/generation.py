@@ -89,7 +89,7 @@ def generate(
     """Greedy decoding of one prompt, as the stock `generate`: ids `[1, S + new]`, prompt included.
 
     Selection is made once, in the prefill; new tokens see in each layer what entered it.
-    Raises ValueError as `embed_prompt`, and for more than one prompt.
+    Raises ValueError as `embed_prompt` and `decode`, and for more than one prompt.
     """
     ids = inputs["input_ids"]
     if len(ids) != 1:
@@ -104,11 +104,12 @@ def generate(
 class Decoded(NamedTuple):
     """A greedy answer.
 
-    ids: `[1, new]`, with the end token if it came. places: for each layer `[n]`, which of the
-    image's tokens entered it.
+    ids: `[1, new]`, with the end token if it came. ended: whether it did.
+    places: for each layer `[n]`, which of the image's tokens entered it.
     """
 
     ids: Tensor
+    ended: bool
     places: tuple[Tensor, ...]
 
 
@@ -139,7 +140,8 @@ def decode(
         if step + 1 == max_new_tokens or int(words[-1]) in ends:
             break
         hidden = next_hidden(language_model, embed(words[-1]), pruned.length + step, pruned.cache)
-    return Decoded(torch.cat(words, dim=1), tuple(place[0] for place in pruned.places))
+    places = tuple(place[0] for place in pruned.places)
+    return Decoded(torch.cat(words, dim=1), int(words[-1]) in ends, places)
 
 
 @torch.no_grad()

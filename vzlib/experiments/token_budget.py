@@ -5,7 +5,7 @@ spend more at first. They are compared at the same average over layers (the fiel
 with the same number of tokens left in the last layer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -168,9 +168,9 @@ def _schedule(name: str, tokens: float, equalise: str, shape: Any) -> Any:
     """The schedule of a method that is nearest to `tokens`, and what it spends."""
     from vzlib.baselines import in_llm
 
-    fitted: Callable[..., Any] = in_llm.method(name).for_average  # type: ignore[attr-defined]
+    method: Any = in_llm.method(name)
     try:
-        return fitted(tokens, *shape, counting=EQUAL[equalise])
+        return method.for_average(tokens, *shape, counting=EQUAL[equalise])
     except in_llm.OutOfReach as error:
         return error.nearest
 

@@ -79,6 +79,7 @@ def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
     Columns: method, budget, measured, paper. Only what both have.
     """
     found = []
+    row: Any
     for row in table.itertuples():
         try:
             printed = paper.score(PAPER_MODEL, PAPER_NAMES[row.method], row.budget, "average",
@@ -97,13 +98,13 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     lies above zero. A method that cannot meet the budget is "out of reach".
     Columns: claim, says, paper, measured (with 95 % interval), verdict.
     """
-    told, cells = paper.claims(), table.set_index(["method", "budget"])
-    found = []
+    told, found = paper.claims(), []
+    cells: Any = table.set_index(["method", "budget"])
     for claim, budget in KEEPS.items():
         if (REFERENCE, budget) in cells.index:
             own = cells.loc[(REFERENCE, budget)]
             kept = Interval(own["percent"], own["percent_low"], own["percent_high"])
-            decision = verdict.above(kept, float(told.loc[claim, "paper_value"]))
+            decision = verdict.above(kept, float(str(told.loc[claim, "paper_value"])))
             found.append((claim, _text(kept, "% of vanilla"), decision))
     for claim, (name, budget) in BEATS.items():
         if (name, budget) in cells.index and (REFERENCE, budget) in cells.index:

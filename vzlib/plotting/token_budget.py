@@ -1,5 +1,7 @@
 """06_token_budget: accuracy against visual tokens, for every method and task."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -53,8 +55,8 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
         drawn = look(name)
         front = name in EMPHASISED
         if front:
-            band = {"color": drawn.colour, "alpha": BAND, "lw": 0}
-            axes.fill_between(line["tokens"], line["low"], line["high"], **band)
+            low, high = line["low"], line["high"]
+            axes.fill_between(line["tokens"], low, high, color=drawn.colour, alpha=BAND, lw=0)
         axes.plot(
             line["tokens"],
             line["value"],
@@ -73,7 +75,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _handle(name: str) -> Line2D:
-    drawn = look(name)
+    drawn: Any = look(name)
     if name == "vanilla":
         return Line2D([], [], color=drawn.colour, linestyle=":", linewidth=0.9)
     return Line2D([], [], color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)

@@ -8,53 +8,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vzlib.baselines import in_llm, method
-from vzlib.baselines.in_llm.generation import Decoded, decode, embed_question
+from vzlib.baselines import method
+from vzlib.experiments.answering import Verdict, Way, generated, told
 from vzlib.experiments.questions import Asked, Question
-from vzlib.experiments.scoring import SCORES
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
-from vzlib.models.shared_prefix import answered_right
 from vzlib.models.towers import Encoded, encode, has_cls, token_count
 
 BATCH = 16
 ANSWER = 16  # tokens of a generated answer at most
 COLUMNS = ["way", "task", "image", "question", "answer", "score", "at_input", "average"]
 OF_FILES = ["id", "said"]  # further columns
-
-
-class Way(NamedTuple):
-    """A way to answer with fewer visual tokens.
-
-    before: what the language model is given, from what the tower gave and a seed: `[B, K, D]`.
-        Ways beside each other with the same one share its work.
-    inside: how the language model prunes further; None for not at all.
-    """
-
-    name: str
-    before: Callable[[Encoded, int], Tensor]
-    inside: in_llm.Method | None = None
-
-
-class Verdict(NamedTuple):
-    """How one question was answered.
-
-    score: 1 for right, 0 for wrong. counts: visual tokens that entered each layer.
-    places: for each layer `[n]`, which of the tokens at the input entered it; None if all did.
-    said: the answer, where one was generated.
-    """
-
-    score: float
-    counts: tuple[int, ...]
-    places: tuple[Tensor, ...] | None = None
-    said: str | None = None
 
 
 def before(name: str, retain: int, cls: bool) -> Callable[[Encoded, int], Tensor]:
@@ -150,87 +121,15 @@ def _verdicts(
     max_new_tokens: int,
 ) -> list[list[list[Verdict]]]:
     verbatim = all(q.scoring == "verbatim" for one in images for q in one.questions)
-    found = []
+    found: list[list[list[Verdict]]] = []
     for reduction, group in groupby(ways, key=lambda way: way.before):
         visual = loaded.model.model.multi_modal_projector(reduction(encoded, seed))
         same = list(group)
         if verbatim:
-            found += _told(loaded, same, images, visual, seed)
+            found += told(loaded, same, images, visual, seed)
         else:
-            found += _generated(loaded, same, images, visual, seed, max_new_tokens)
+            found += generated(loaded, same, images, visual, seed, max_new_tokens)
     return found
-
-
-def _told(
-    loaded: Loaded, ways: list[Way], images: list[Asked], visual: Tensor, seed: int
-) -> Iterator[list[list[Verdict]]]:
-    """Whether the first answers would be given, by way: one pass tells, nothing is decoded."""
-    model, processor = loaded.model, loaded.processor
-    pairs = [[(q.text, q.answers[0]) for q in one.questions] for one in images]
-    layers = _layers(model)
-    depth = max((_first_stage(way, layers, visual.shape[1]) for way in ways), default=0)
-    opening = in_llm.open_images(model, processor, visual, depth) if depth else None
-    for way in ways:
-        if way.inside is None:
-            counts = (visual.shape[1],) * layers
-            right = answered_right(model, processor, visual, pairs)
-            yield [[Verdict(float(one), counts) for one in own] for own in right]
-        else:
-            judgements = in_llm.judge(model, processor, opening, pairs, way.inside, seed=seed)
-            yield [[_verdict(one) for one in own] for own in judgements]
-
-
-def _generated(
-    loaded: Loaded,
-    ways: list[Way],
-    images: list[Asked],
-    visual: Tensor,
-    seed: int,
-    max_new_tokens: int,
-) -> list[list[list[Verdict]]]:
-    """Answers generated one by one, by way; the questions about an image share its opening."""
-    model, processor = loaded.model, loaded.processor
-    layers = _layers(model)
-    depth = max(
-        _first_stage(way, layers, visual.shape[1]) if way.inside else layers for way in ways
-    )
-    found: list[list[list[Verdict]]] = [[[] for _ in images] for _ in ways]
-    for number, one in enumerate(images):
-        opening = in_llm.open_images(model, processor, visual[number : number + 1], depth)
-        for question in one.questions:
-            text = embed_question(model, processor, question.text)
-            for way, own in zip(ways, found, strict=True):
-                decoded = decode(
-                    model, opening, text, way.inside, max_new_tokens=max_new_tokens, seed=seed
-                )
-                own[number].append(_scored(processor, question, decoded, way))
-    return found
-
-
-def _scored(processor: Any, question: Question, decoded: Decoded, way: Way) -> Verdict:
-    words = decoded.ids[0, :-1] if decoded.ended else decoded.ids[0]
-    said = processor.decode(words, skip_special_tokens=True).strip()
-    if question.scoring == "verbatim":
-        score = float(said == question.answers[0])
-    else:
-        score = SCORES[question.scoring](said, question.answers)
-    counts = tuple(len(place) for place in decoded.places)
-    return Verdict(score, counts, None if way.inside is None else decoded.places, said)
-
-
-def _verdict(one: in_llm.Judged) -> Verdict:
-    return Verdict(float(one.right), tuple(len(place) for place in one.places), one.places)
-
-
-def _first_stage(way: Way, layers: int, visual: int) -> int:
-    """Layers that run on all of the image's tokens, for every question alike."""
-    if way.inside is None:
-        return 0
-    return min((stage.layer for stage in way.inside.stages(layers, visual)), default=layers)
-
-
-def _layers(model: Any) -> int:
-    return model.config.get_text_config().num_hidden_layers
 
 
 def _batches(asked: Iterable[Asked]) -> Iterator[list[Asked]]:

@@ -64,7 +64,7 @@ def parse(file: Path) -> Parsed:
     except FileNotFoundError:
         return Parsed([], {}, [f"there is no file of questions {file}"])
     except (OSError, ValueError) as error:  # what pyarrow and decoding raise on damaged files
-        return Parsed([], {}, [f"{file} cannot be read: {str(error).splitlines()[0]}"])
+        return Parsed([], {}, [f"{file} cannot be read: {_shown(error, 200)}"])
     if not records:
         return Parsed([], {}, [f"{file} has no rows"])
     found = Parsed([], {}, _missing(file.name, columns) if columns else [])

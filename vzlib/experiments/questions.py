@@ -128,14 +128,13 @@ def read(source: str, each: int, scoring: Chosen = "auto") -> Iterator[Asked]:
 def version(source: str) -> str:
     """Changes with the questions, the answers and the bytes of the images of a source.
 
-    Raises ValueError as `read`, and for missing images.
+    Raises ValueError as `check` does.
     """
     if source == SCENES:
         return str(scenes.VERSION)
     file = _path(source)
     parsed = parse(file)
-    missing = [f"there is no image file {path}" for path in parsed.images if not path.is_file()]
-    refuse(f"questions={source}", [*parsed.problems, *missing])
+    refuse(f"questions={source}", [*parsed.problems, *image_problems(parsed.images)])
     digest = hashlib.blake2b(digest_size=8)
     for path in (file, *parsed.images):
         digest.update(hashlib.blake2b(path.read_bytes()).digest())

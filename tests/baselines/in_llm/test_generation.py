@@ -16,7 +16,10 @@ from vzlib.baselines.in_llm import (
     embed_prompt,
     generate,
     last_logits,
+    open_images,
 )
+from vzlib.baselines.in_llm.generation import decode, embed_question
+from vzlib.models.answer import prompt as prompt_of
 
 
 @pytest.mark.parametrize("method", ALL, ids=str)
@@ -54,6 +57,30 @@ def test_generation_ends_with_an_end_token(llava, inputs):
         finally:
             model.generation_config.eos_token_id = None
         assert ended == words[: words.index(words[2]) + 1]
+
+
+@pytest.mark.parametrize("method", [None, *PRUNING], ids=str)
+def test_questions_about_one_image_share_its_opening(llava, method):
+    model, processor = llava
+    pixels = processor.image_processor(images=[tiny.image()], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        visual = torch.stack(list(model.model.get_image_features(pixels).pooler_output))
+    opening = open_images(model, processor, visual)
+    for question in ("what is the colour ?", "how many blue in image ?"):
+        text = prompt_of(processor, question)
+        inputs = processor(images=tiny.image(), text=text, return_tensors="pt")
+        ids = generate(model, inputs, method, max_new_tokens=4)
+        behind = embed_question(model, processor, question)
+        decoded = decode(model, opening, behind, method, max_new_tokens=4)
+        assert torch.equal(decoded.ids, ids[:, -4:]) and not decoded.ended
+        assert len(decoded.places) == LAYERS and len(decoded.places[0]) == VISUAL
+        assert (len(decoded.places[-1]) < VISUAL) is (method is not None)
+        model.generation_config.eos_token_id = int(ids[0, -3])
+        try:
+            decoded = decode(model, opening, behind, method, max_new_tokens=4)
+        finally:
+            model.generation_config.eos_token_id = None
+        assert decoded.ended and decoded.ids[0, -1] == ids[0, -3] and decoded.ids.shape[1] <= 2
 
 
 def test_pruning_follows_a_reduction_before_the_language_model(llava):

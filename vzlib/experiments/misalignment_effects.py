@@ -37,7 +37,7 @@ def conditions(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for (selector, condition), own in rows.groupby(["selector", "condition"], sort=False):
-        score = summary(own).set_index("task")
+        score = summary(own, "condition").set_index("task")
         found.append(
             {
                 "selector": selector,
@@ -116,16 +116,17 @@ def coverage(rows: pd.DataFrame) -> pd.DataFrame:
     """How often a kept token covers a thing that the question is about, in percent.
 
     rows: of `measure`. Columns: selector, condition, task, value, low, high (95 % over images), n
-    (questions that are about something). Empty where no scene is known.
+    (questions that are about something, which in the mean weigh alike). Empty where no scene is
+    known.
     """
-    known = rows.dropna(subset="covered")
-    whole = pd.concat([known, known.assign(task=MEAN)])
+    keys = ["selector", "condition", *QUESTION]  # asked with several seeds counts once
+    known = rows.groupby(keys, sort=False)["covered"].mean().dropna().reset_index()
     found = []
-    for key, own in whole.groupby(["selector", "condition", "task"], sort=False):
-        # A question asked with several seeds counts once; the mean weighs every question alike.
-        each = own.groupby(["image", "question"])["covered"].mean().reset_index()
-        interval = intervals.mean_over(each["covered"].to_numpy(), each["image"].to_numpy(str))
-        found.append((*key, *interval, len(each)))
+    for key, own in pd.concat([known, known.assign(task=MEAN)]).groupby(
+        ["selector", "condition", "task"], sort=False
+    ):
+        interval = intervals.mean_over(own["covered"].to_numpy(), own["image"].to_numpy(str))
+        found.append((*key, *interval, len(own)))
     return pd.DataFrame(found, columns=["selector", "condition", "task", *Interval._fields, "n"])
 
 

@@ -1,4 +1,4 @@
-"""Figure 05: what text-guided selectors lose or gain by what they are offered, and what they keep."""
+"""Figure 05: what text-guided selectors lose or gain by what they are offered; what they keep."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -168,9 +168,11 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
         ("leftovers", "not merged", "targets not merged"),
     ):
         own = table[(table["factor"] == factor) & (table["choice"] == choice)]
-        for row in own.itertuples():
-            gain = Interval(-row.value, -row.high, -row.low)
-            found.append(("C13", row.total, against, *gain, verdict.above(gain, 0)))
+        for total, better in zip(
+            own["total"], -own[["value", "high", "low"]].to_numpy(), strict=True
+        ):
+            gain = Interval(*map(float, better))
+            found.append(("C13", total, against, *gain, verdict.above(gain, 0)))
     return pd.DataFrame(found, columns=["claim", "total", "against", *Interval._fields, "verdict"])
 
 
@@ -178,8 +180,8 @@ def conclusion(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     """A paragraph on which choices matter. rows: of `measure`. table: of `differences`."""
     pooled = table[table["total"] == POOLED]
     matter = pooled["holm"] < SIGNIFICANT
-    accuracy = curve(rows)
-    accuracy = accuracy[accuracy["task"] == MEAN].set_index(["factor", "total"])["value"]
+    points = curve(rows)
+    accuracy = points[points["task"] == MEAN].set_index(["factor", "total"])["value"]
     totals = sorted(table.loc[table["total"] != POOLED, "total"].unique())
     started = ", ".join(f"{accuracy[RELEASED, total]:.1f} % at {total}" for total in totals)
     sentences = [

@@ -24,20 +24,20 @@ def measure(settings: TokenBudget, retain: int = 64) -> pd.DataFrame:
     """
     return results.compute(
         "answering_speed",
-        {"questions": settings.questions, "each": min(EACH, settings.each), "retain": retain},
-        partial(_measure, settings.model),
+        {"each": min(EACH, settings.each), "retain": retain},
+        partial(_measure, settings.model, settings.questions),
         model_fingerprint=identity(settings.model),
         data_version=questions.version(settings.questions),
     )
 
 
-def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(model: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.experiments.evaluation import Way, before, cls_token, evaluate, patches
     from vzlib.experiments.tower import loaded_model
 
     loaded = loaded_model(model)
     cls, visual = cls_token(loaded), patches(loaded)
-    asked = list(questions.read(point["questions"], point["each"]))
+    asked = list(questions.read(source, point["each"]))
     count = sum(len(one.questions) for one in asked)
     tokens = {"vanilla": visual, "visionzip": point["retain"]}
     ways = {name: Way(name, before(name, retain, cls)) for name, retain in tokens.items()}

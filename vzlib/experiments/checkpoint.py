@@ -35,6 +35,19 @@ def configuration(name: str) -> Any:
     return AutoConfig.from_pretrained(folder if folder.is_dir() else name)
 
 
+def shape_of(name: str) -> Any:
+    """Layers of the language model and patches of an image, a `vzlib.baselines.in_llm.Shape`.
+
+    Raises ValueError for a name that leads nowhere.
+    """
+    from vzlib.baselines.in_llm import Shape
+
+    config = configuration(name)
+    vision = config.vision_config
+    side = vision.image_size // vision.patch_size
+    return Shape(config.get_text_config().num_hidden_layers, side**2)
+
+
 def _folder(name: str) -> Path:
     return CHECKPOINTS / "pico-llava" if name == "pico" else Path(name).expanduser()
 

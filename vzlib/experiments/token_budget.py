@@ -14,7 +14,7 @@ import pandas as pd
 
 from vzlib import results
 from vzlib.experiments import questions
-from vzlib.experiments.checkpoint import configuration, identity
+from vzlib.experiments.checkpoint import identity, shape_of
 from vzlib.experiments.comparison import summary
 from vzlib.experiments.settings import TokenBudget
 
@@ -43,7 +43,7 @@ def plan(settings: TokenBudget) -> list[Point]:
     stages than the model has layers and all that is wrong with the questions, and what `identity`
     raises.
     """
-    shape = _shape(settings.model)
+    shape = shape_of(settings.model)
     wrong = [
         f"budget {budget} must be below {shape.visual}, the patches that {settings.model} has"
         for budget in settings.budgets
@@ -76,7 +76,6 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
                 "method": point.method,
                 "tokens": point.spends,
                 "equalise": settings.equalise if point.method in INSIDE else None,
-                "questions": settings.questions,
                 "each": settings.each,
                 "seed": seed,
             }
@@ -87,7 +86,7 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
         found = results.compute_each(
             "token_budget",
             wanted,
-            partial(_measure, settings.model),
+            partial(_measure, settings.model, settings.questions),
             model_fingerprint=identity(settings.model),
             data_version=questions.version(settings.questions),
         )
@@ -98,7 +97,7 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     from vzlib.experiments.evaluation import Way, before, cls_token, evaluate, patches
     from vzlib.experiments.tower import loaded_model
 
@@ -109,12 +108,12 @@ def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     for number, point in enumerate(points):
         name, tokens, inside = point["method"], point["tokens"], None
         if name in INSIDE:
-            inside = _schedule(name, tokens, point["equalise"], _shape(model)).method
+            inside = _schedule(name, tokens, point["equalise"], shape_of(model)).method
         reduction = everything if inside else before(name, int(tokens), cls)
         ways.setdefault(point["seed"], []).append(Way(str(number), reduction, inside))
     found: dict[int, Any] = {}
     for seed, own in ways.items():
-        asked = questions.read(points[0]["questions"], points[0]["each"])
+        asked = questions.read(source, points[0]["each"])
         answers = evaluate(loaded, own, asked, seed=seed)
         text = _text_length(loaded.processor, answers["question"])
         for way in own:
@@ -147,21 +146,12 @@ def out_of_reach(settings: TokenBudget) -> pd.DataFrame:
 
     Columns: method, budget, nearest (schedule), spends (by the count that is equalised).
     """
-    shape, found = _shape(settings.model), []
+    shape, found = shape_of(settings.model), []
     for point in plan(settings):
         if point.spends is None:
             nearest = _schedule(point.method, point.budget, settings.equalise, shape)
             found.append((point.method, point.budget, str(nearest.method), nearest.average))
     return pd.DataFrame(found, columns=["method", "budget", "nearest", "spends"])
-
-
-def _shape(model: str) -> Any:
-    from vzlib.baselines.in_llm import Shape
-
-    config = configuration(model)
-    vision = config.vision_config
-    side = vision.image_size // vision.patch_size
-    return Shape(config.get_text_config().num_hidden_layers, side**2)
 
 
 def _schedule(name: str, tokens: float, equalise: str, shape: Any) -> Any:

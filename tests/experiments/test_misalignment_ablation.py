@@ -1,9 +1,12 @@
 """Ex1 and Ex2: what is offered, what is kept and where it came from; effects on made-up answers."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from transformers import LlamaModel
 
@@ -155,6 +158,28 @@ def test_measured_rows_are_of_the_same_questions_and_come_from_the_store(
     monkeypatch.setattr(tower, "load", None)
     tower.loaded_model.cache_clear()
     pd.testing.assert_frame_equal(rows, misalignment_ablation.measure(settings))
+
+
+def test_questions_from_a_file_are_measured_without_coverage(deep_folder, own_store, tmp_path):
+    scene = scenes.make(0)
+    Image.fromarray(scene.image).save(tmp_path / "scene.png")
+    Image.fromarray(scene.image[::-1]).save(tmp_path / "turned.png")
+    file = tmp_path / "own.jsonl"
+    records = [
+        {"image": f"{name}.png", "question": "what colour ?", "answer": "red"}
+        for name in ("scene", "turned")
+    ]
+    file.write_text("\n".join(map(json.dumps, records)))
+    settings = MisalignmentAblation(
+        model=deep_folder, questions=str(file), each=2, seeds=(0,), selectors=("sparsevlm",)
+    )
+    rows = misalignment_ablation.measure(settings)
+    assert set(rows["task"]) == {"own"} and rows["covered"].isna().all()
+    assert rows.groupby("condition")["image"].agg(tuple).nunique() == 1
+    assert len(misalignment_effects.overlap(rows)) == 8
+    file.write_text('{"image": "missing.png", "question": "?", "answer": "red"}')
+    with pytest.raises(ValueError, match=r"missing\.png"):
+        misalignment_ablation.measure(settings)
 
 
 def test_kept_tokens_are_traced_to_dominant_patches_and_things():

@@ -47,9 +47,9 @@ def counts(settings: MisalignmentAblation) -> dict[str, int]:
 def measure(settings: MisalignmentAblation) -> pd.DataFrame:
     """Every question under every condition, stored seed by seed, so that a kill loses one at most.
 
-    Columns: way, selector ("nothing" for reductions before the language model alone), condition,
-    seed, those of `vzlib.experiments.evaluation.evaluate`, by_layer (visual tokens that enter each
-    layer), dominant (percent of the kept tokens that are among the `kept` patches which the encoder
+    Columns: task, image, question, answer, score, at_input, average (visual tokens, as in
+    `vzlib.experiments.evaluation.evaluate`), by_layer (visual tokens that enter each layer),
+    selector ("nothing" for reductions before the language model alone), condition, seed, dominant (percent of the kept tokens that are among the `kept` patches which the encoder
     attends to most), chance (the same among all that were offered), covered (percent of the objects
     asked about of which a kept token covers a patch; missing where no object is known).
 
@@ -60,7 +60,7 @@ def measure(settings: MisalignmentAblation) -> pd.DataFrame:
     chosen = counts(settings)
     tables = []
     for number, seed in enumerate(dict.fromkeys(settings.seeds)):
-        points = [
+        points: list[dict[str, Any]] = [
             {"selector": selector, "condition": condition, "seed": seed, **chosen}
             | {"questions": settings.questions, "each": settings.each}
             for selector, condition in _ways(settings)
@@ -75,8 +75,7 @@ def measure(settings: MisalignmentAblation) -> pd.DataFrame:
         )
         for point, table in zip(points, found, strict=True):
             named = {name: point[name] for name in ("selector", "condition", "seed")}
-            way = _name(point["selector"], point["condition"])
-            tables.append(results.predictions(table).assign(way=way, **named))
+            tables.append(results.predictions(table).assign(**named))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -85,10 +84,6 @@ def _ways(settings: MisalignmentAblation) -> list[tuple[str, str]]:
     selectors = dict.fromkeys(settings.selectors)
     ways = [(selector, condition) for condition in CONDITIONS for selector in selectors]
     return [*ways, *((ALONE, condition) for condition in BEFORE)]
-
-
-def _name(selector: str, condition: str) -> str:
-    return f"{selector}, {condition}"
 
 
 def _shape(model: str) -> Any:
@@ -117,18 +112,19 @@ def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     ways = []
     for point in points:
         selector, condition = point["selector"], point["condition"]
-        given = left.get(condition.split()[0], whole.visual)
-        method = None if selector == ALONE else inside(selector, first["kept"], given, whole)
-        ways.append(Way(_name(selector, condition), offers[condition], method))
+        visual = left.get(condition.split()[0], whole.visual)
+        method = None if selector == ALONE else inside(selector, first["kept"], visual, whole)
+        ways.append(Way(f"{selector}, {condition}", offers[condition], method))
     found: list[list[Any]] = [[] for _ in points]
     asked = questions.read(first["questions"], first["each"])
     for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"]):
         scores = encoded.scores[:, int(cls) :].cpu()
         ranked = scores.argsort(dim=1, descending=True, stable=True)
-        for rows, way, by_image in zip(found, ways, verdicts, strict=True):
+        for rows, point, by_image in zip(found, points, verdicts, strict=True):
+            given = offers[point["condition"]]
             for image, own in enumerate(by_image):
                 dominant = ranked[image, : first["kept"]].numpy()
-                patches = way.before.patches[image].numpy()
+                patches = given.patches[image].numpy()
                 rows += _rows(images[image], own, patches, dominant, whole.visual)
     columns = [
         *QUESTION, "answer", "score", "at_input", "average", "by_layer",

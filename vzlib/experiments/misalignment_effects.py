@@ -1,5 +1,7 @@
 """What the ablation of Table 5 says: effects with intervals, overlap, coverage and verdicts."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -138,13 +140,14 @@ def verdicts(table: pd.DataFrame, ex2: str = "dominant") -> pd.DataFrame:
     many random ones?), sentence.
     """
     published = paper.table(5).set_index("experiment")["change_percent"]
-    means = table[table["task"] == MEAN].set_index(["selector", "one", "other"]).sort_index()
+    rows: Any = table[table["task"] == MEAN].itertuples()
+    means = {(row.selector, row.one, row.other): row for row in rows}
     found = []
     for selector in table["selector"].unique():
         for experiment, one in (("Ex1", "ex1"), ("Ex2", EX2[ex2])):
             claimed = float(published[experiment])
-            effect = means.loc[(selector, one, "baseline")]
-            control = means.loc[(selector, one, f"{experiment.lower()} random")]
+            effect = means[selector, one, "baseline"]
+            control = means[selector, one, f"{experiment.lower()} random"]
             decisions = _sign(effect, claimed), _sign(control, claimed)
             sentence = (
                 f"{experiment} with {selector}: {_told(effect)}; the paper's effect "
@@ -152,22 +155,22 @@ def verdicts(table: pd.DataFrame, ex2: str = "dominant") -> pd.DataFrame:
                 f"Against as many random patches: {_told(control)}; that these patches matter "
                 f"more than others, in the paper's direction, is {decisions[1]}."
             )
-            found.append((selector, experiment, claimed, effect["percent"], *decisions, sentence))
+            found.append((selector, experiment, claimed, effect.percent, *decisions, sentence))
     columns = ["selector", "experiment", "paper", "percent", "verdict", "which", "sentence"]
     return pd.DataFrame(found, columns=columns)
 
 
-def _sign(effect: pd.Series, claimed: float) -> str:
+def _sign(effect: Any, claimed: float) -> str:
     """Found if the whole interval lies on the side of zero that is claimed."""
-    value, *bounds = (float(np.sign(claimed) * effect[name]) for name in Interval._fields)
-    return verdict.above(Interval(value, min(bounds), max(bounds)), 0)
+    side = float(np.sign(claimed))
+    low, high = sorted((side * effect.low, side * effect.high))
+    return verdict.above(Interval(side * effect.value, low, high), 0)
 
 
-def _told(effect: pd.Series) -> str:
+def _told(effect: Any) -> str:
     return (
-        f"{effect['value']:+.1f} points [{effect['low']:+.1f}, {effect['high']:+.1f}] or "
-        f"{effect['percent']:+.1f} %, p = {effect['p']:.2g} (Holm {effect['holm']:.2g}), "
-        f"n = {effect['n']}"
+        f"{effect.value:+.1f} points [{effect.low:+.1f}, {effect.high:+.1f}] or "
+        f"{effect.percent:+.1f} %, p = {effect.p:.2g} (Holm {effect.holm:.2g}), n = {effect.n}"
     )
 
 
@@ -193,10 +196,13 @@ def conclusion(rows: pd.DataFrame, ex2: str = "dominant") -> str:
             f"{part['value']:.2f} times [{part['low']:.2f}, {part['high']:.2f}]."
         )
     covered = coverage(rows)
-    for row in covered[covered["task"] == MEAN].itertuples():
+    means: Any = covered[covered["task"] == MEAN].itertuples()
+    for row in means:
         if row.condition in ("baseline", EX2[ex2], *BEFORE):
+            alone = row.selector == ALONE
+            way = f"{row.condition} alone" if alone else f"{row.selector}, {row.condition}"
             lines.append(
-                f"{row.selector}, {row.condition}: a kept token covers the thing asked about in "
-                f"{row.value:.1f} % [{row.low:.1f}, {row.high:.1f}] of {row.n} questions."
+                f"With {way}, a kept token covers the thing asked about in {row.value:.1f} % "
+                f"[{row.low:.1f}, {row.high:.1f}] of {row.n} questions."
             )
     return "\n".join(lines)

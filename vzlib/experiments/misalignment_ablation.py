@@ -49,9 +49,10 @@ def measure(settings: MisalignmentAblation) -> pd.DataFrame:
 
     Columns: task, image, question, answer, score, at_input, average (visual tokens, as in
     `vzlib.experiments.evaluation.evaluate`), by_layer (visual tokens that enter each layer),
-    selector ("nothing" for reductions before the language model alone), condition, seed, dominant (percent of the kept tokens that are among the `kept` patches which the encoder
-    attends to most), chance (the same among all that were offered), covered (percent of the objects
-    asked about of which a kept token covers a patch; missing where no object is known).
+    selector ("nothing" for reductions before the language model alone), condition, seed, dominant
+    (percent of the kept tokens that are among the `kept` patches which the encoder attends to
+    most), chance (the same among all that were offered), covered (percent of the objects asked
+    about of which a kept token covers a patch; missing where no object is known).
 
     What draws nothing runs with the first seed alone. Raises ValueError for a model or questions
     that there are not, and as `counts` does, before a model is loaded.

@@ -17,6 +17,9 @@ EXPECTED = {
     "02_attention_by_layer",
     "03_softmax_gradient",
     "04_feature_misalignment",
+    "05_misalignment_ablation",
+    "06_token_budget",
+    "07_dominant_contextual",
 }
 NAMES = sorted(EXPECTED | {path.stem for path in NOTEBOOKS.glob("*.ipynb")})
 CODE_LINES = 60

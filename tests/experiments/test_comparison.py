@@ -88,5 +88,7 @@ def test_percent_of_vanilla_is_the_mean_of_the_tasks_ratios():
     percent = percent_of(rows, "b", "a")
     assert percent.value == pytest.approx(75)
     assert 50 <= percent.low < 75 < percent.high <= 100
-    with pytest.raises(ValueError, match="no right answer in reading"):
-        percent_of(pd.concat([frame([0] * 4), frame([1] * 4, "b")]), "b", "a")
+    nothing = percent_of(pd.concat([frame([0] * 4), frame([1] * 4, "b")]), "b", "a")
+    assert np.isnan(nothing.value)
+    rare = percent_of(pd.concat([frame([1] + [0] * 3), frame([1] * 4, "b")]), "b", "a")
+    assert rare.value == pytest.approx(400) and np.isfinite(rare).all()

@@ -84,8 +84,8 @@ def paired_difference(rows: pd.DataFrame, one: Any, other: Any, by: str = "way")
 def percent_of(rows: pd.DataFrame, one: Any, other: Any, by: str = "way") -> Interval:
     """What `one` keeps of `other`: mean over tasks of the ratio of their accuracies, in percent.
 
-    rows, by: as for `paired_difference`. The interval is a bootstrap over images.
-    Raises ValueError as `paired_difference` does, and if `other` has no right answer in a task.
+    rows, by: as for `paired_difference`. The interval is a bootstrap over images. NaN if `other`
+        has no right answer in a task: there is nothing to keep. Raises as `paired_difference`.
     """
     wide = _paired(rows, one, other, by)
     images, place = np.unique(wide.index.get_level_values("image"), return_inverse=True)
@@ -93,15 +93,19 @@ def percent_of(rows: pd.DataFrame, one: Any, other: Any, by: str = "way") -> Int
     even = np.full(len(images), 1 / len(images))
     times = generator.multinomial(len(images), even, size=1000)
     times = np.vstack([np.ones(len(images), dtype=int), times])  # first, what was measured
-    ratios = []
-    for task in wide.index.get_level_values("task").unique():
-        own = wide.index.get_level_values("task") == task
+    tasks = wide.index.get_level_values("task")
+    percent = np.zeros(len(times))
+    for task in tasks.unique():
+        own = tasks == task
         weight = times[:, place[own]]
-        if not (reference := weight @ wide.loc[own, other].to_numpy()).all():
-            raise ValueError(f"{other} has no right answer in {task}: there is nothing to keep")
-        ratios.append(weight @ wide.loc[own, one].to_numpy() / reference)
-    percent = 100 * np.mean(ratios, axis=0)
-    return Interval(float(percent[0]), *map(float, np.percentile(percent[1:], (2.5, 97.5))))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = (weight @ wide.loc[own, one].to_numpy()) / (
+                weight @ wide.loc[own, other].to_numpy()
+            )
+        percent += 100 * np.where(np.isfinite(ratio), ratio, np.nan) / tasks.nunique()
+    if np.isnan(percent[0]):
+        return Interval(*[float("nan")] * 3)
+    return Interval(float(percent[0]), *map(float, np.nanpercentile(percent[1:], (2.5, 97.5))))
 
 
 def _paired(rows: pd.DataFrame, one: Any, other: Any, by: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from vzlib import results
 from vzlib.experiments import questions
-from vzlib.experiments.checkpoint import configuration, identity
+from vzlib.experiments.checkpoint import identity, shape_of
 from vzlib.experiments.comparison import QUESTION, summary
 from vzlib.experiments.settings import MisalignmentAblation
 
@@ -34,7 +34,7 @@ def counts(settings: MisalignmentAblation) -> dict[str, int]:
     from vzlib.baselines.in_llm.schedule import scaled_count
     from vzlib.experiments.misalignment_conditions import inside
 
-    whole = _shape(settings.model)
+    whole = shape_of(settings.model)
     chosen = {
         name: scaled_count(getattr(settings, name), shape, whole.visual)
         for name in ("removed", "offered", "kept")
@@ -63,14 +63,14 @@ def measure(settings: MisalignmentAblation) -> pd.DataFrame:
     for number, seed in enumerate(dict.fromkeys(settings.seeds)):
         points: list[dict[str, Any]] = [
             {"selector": selector, "condition": condition, "seed": seed, **chosen}
-            | {"questions": settings.questions, "each": settings.each}
+            | {"each": settings.each}
             for selector, condition in _ways(settings)
             if number == 0 or selector == "sparsevlm" or condition.endswith("random")
         ]
         found = results.compute_each(
             "misalignment_ablation",
             points,
-            partial(_measure, settings.model),
+            partial(_measure, settings.model, settings.questions),
             model_fingerprint=identity(settings.model),
             data_version=questions.version(settings.questions),
         )
@@ -87,22 +87,13 @@ def _ways(settings: MisalignmentAblation) -> list[tuple[str, str]]:
     return [*ways, *((ALONE, condition) for condition in BEFORE)]
 
 
-def _shape(model: str) -> Any:
-    from vzlib.baselines.in_llm import Shape
-
-    config = configuration(model)
-    vision = config.vision_config
-    side = vision.image_size // vision.patch_size
-    return Shape(config.get_text_config().num_hidden_layers, side**2)
-
-
-def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Points of one seed."""
     from vzlib.experiments.evaluation import Way, cls_token, judged
     from vzlib.experiments.misalignment_conditions import inside, offer
     from vzlib.experiments.tower import loaded_model
 
-    loaded, whole = loaded_model(model), _shape(model)
+    loaded, whole = loaded_model(model), shape_of(model)
     cls, first = cls_token(loaded), points[0]
     sizes = {name: first[name] for name in ("removed", "offered", "kept")}
     left = {"ex1": whole.visual - first["removed"], "ex2": first["offered"]}
@@ -117,7 +108,7 @@ def _measure(model: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
         method = None if selector == ALONE else inside(selector, first["kept"], visual, whole)
         ways.append(Way(f"{selector}, {condition}", offers[condition], method))
     found: list[list[Any]] = [[] for _ in points]
-    asked = questions.read(first["questions"], first["each"])
+    asked = questions.read(source, first["each"])
     for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"]):
         scores = encoded.scores[:, int(cls) :].cpu()
         ranked = scores.argsort(dim=1, descending=True, stable=True)

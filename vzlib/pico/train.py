@@ -137,7 +137,7 @@ STAGES: dict[str, tuple[Callable[[Path, int, int], None], int, int]] = {
     "tower": (tower_on_full_grid, 600, 1),
     "language-window": (language_on_windows, 1800, 1),
     "language": (language_on_full_grid, 500, 2),
-    "relations": (relations_on_full_grid, 1000, 2),
+    "relations": (relations_on_full_grid, 1300, 2),
 }
 
 

@@ -6,12 +6,9 @@ all that the rows depend on: experiment, settings, model, data and code. An entr
 and published by one rename, so a reader sees all of it or nothing; a lock per key lets one process
 compute while the others wait.
 
-    python -m vzlib.results          lists the entries
-    python -m vzlib.results verify   recomputes every hash
+`python -m vzlib.results` lists, verifies, exports and prunes; see `vzlib.results_command`.
 """
 
-import argparse
-import fcntl
 import hashlib
 import json
 import logging
@@ -19,8 +16,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +26,7 @@ import pandas as pd
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from vzlib import provenance, sources
+from vzlib import durable, provenance, sources
 from vzlib.paths import RESULTS
 
 ROWS, PREDICTIONS, PROVENANCE = "rows.parquet", "predictions.parquet", "provenance.json"
@@ -83,7 +80,7 @@ def compute(
         experiment,
         [settings],
         partial(_alone, function),
-        source=sources.fingerprint(function),
+        code=function,
         model_fingerprint=model_fingerprint,
         data_version=data_version,
         store=store,
@@ -96,7 +93,7 @@ def compute_each(
     points: Sequence[BaseModel | Mapping[str, Any]],
     function: Callable[..., Any],
     *,
-    source: str | None = None,
+    code: Callable[..., Any] | None = None,
     model_fingerprint: str | None = None,
     data_version: str | None = None,
     store: Path | str | None = None,
@@ -105,13 +102,14 @@ def compute_each(
 
     function: called once with those of `points` that the store lacks, if any; returns for each of
         them, in order, what the function of `compute` returns.
-    source: fingerprint of the code; by default that of `function`.
+    code: the function whose code enters the keys; by default `function`.
 
     Raises what `compute` does, and ValueError if the function returns another number of points.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", experiment):
         raise ValueError(f"experiment {experiment!r}: use letters, digits, '_' and '-' only")
-    source = source or sources.fingerprint(function)
+    code = code or function
+    source = sources.fingerprint(code)
     root = Path(store) if store else location()
     wanted: dict[str, tuple[Any, dict[str, Any]]] = {}
     keys = []
@@ -132,7 +130,7 @@ def compute_each(
         )
     with ExitStack() as locks:
         for key in missing:  # in one order for all processes, so that none waits in a circle
-            locks.enter_context(_locked(root / ".locks" / key, f"{experiment} {key[:12]}"))
+            locks.enter_context(durable.locked(root / ".locks" / key, f"{experiment} {key[:12]}"))
         for key in missing:  # another process may have computed it while this one waited
             found[key] = _find(root / experiment / key)
         missing = [key for key in wanted if found[key] is None]
@@ -141,9 +139,10 @@ def compute_each(
             outcomes = function([wanted[key][0] for key in missing])
             for key, outcome in zip(missing, outcomes, strict=True):
                 tables = _tables(outcome, experiment)
-                record = {**wanted[key][1], "rows": len(tables[ROWS]), **finish()}
+                record = {**wanted[key][1], "function": sources.name(code), **finish()}
+                record["rows"] = len(tables[ROWS])
                 _publish(root / experiment / key, tables, record, root / ".aside" / key)
-                found[key] = _read(root / experiment / key)
+                found[key] = read(root / experiment / key)
     return [table for key in keys if (table := found[key]) is not None]
 
 
@@ -165,7 +164,7 @@ def predictions(table: pd.DataFrame, store: Path | str | None = None) -> pd.Data
 
 def describe(table: pd.DataFrame, store: Path | str | None = None) -> dict[str, Any]:
     """The provenance of the rows `table` that `compute` returned."""
-    return _provenance(_folder(table, store))
+    return provenance_of(_folder(table, store))
 
 
 def entries(store: Path | str | None = None) -> list[Path]:
@@ -177,13 +176,22 @@ def entries(store: Path | str | None = None) -> list[Path]:
     )
 
 
+def remove(folder: Path) -> bool:
+    """Remove an entry, unless another process is at work on its key."""
+    root = folder.parents[1]
+    with durable.try_lock(root / ".locks" / folder.name) as lock:
+        if lock:
+            durable.remove(folder, root / ".aside" / folder.name)
+        return lock is not None
+
+
 def verify(folder: Path) -> None:
     """Recompute every hash of an entry, its key included.
 
     Raises:
         DamagedEntry: saying which file is missing, unreadable or altered.
     """
-    record = _provenance(folder)
+    record = provenance_of(folder)
     if _key({name: record[name] for name in INGREDIENTS}) != folder.name:
         raise DamagedEntry(f"{folder / PROVENANCE} does not belong to the key {folder.name[:12]}")
     for name, expected in record["files"].items():
@@ -211,7 +219,12 @@ def _folder(table: pd.DataFrame, store: Path | str | None) -> Path:
     return (Path(store) if store else location()) / table.attrs["experiment"] / table.attrs["key"]
 
 
-def _provenance(folder: Path) -> dict[str, Any]:
+def provenance_of(folder: Path) -> dict[str, Any]:
+    """The record of an entry, which carries its own hash.
+
+    Raises:
+        DamagedEntry: it cannot be read or was altered.
+    """
     path = folder / PROVENANCE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -228,13 +241,14 @@ def _find(folder: Path) -> pd.DataFrame | None:
     if not folder.exists():
         return None
     try:
-        return _read(folder)
+        return read(folder)
     except DamagedEntry as error:
         logger.warning("stored result not used: %s", error)
         return None
 
 
-def _read(folder: Path) -> pd.DataFrame:
+def read(folder: Path) -> pd.DataFrame:
+    """The rows of an entry. Raises DamagedEntry as `verify` does."""
     verify(folder)
     table = pd.read_parquet(folder / ROWS)
     table.attrs = {"experiment": folder.parent.name, "key": folder.name}
@@ -253,19 +267,6 @@ def _tables(outcome: Any, experiment: str) -> dict[str, pd.DataFrame]:
     }
 
 
-@contextmanager
-def _locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock of a key; the system releases it when the process dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.warning("waiting for another process that computes %s", what)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _publish(
     folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, Any], aside: Path
 ) -> None:
@@ -277,49 +278,15 @@ def _publish(
     record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
     record["digest"] = _hash(_canonical(record).encode())
     (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    for path in (*aside.iterdir(), aside):
-        _synchronise(path)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():  # damaged: kept for whoever wants to know, until the next damage
         damaged = folder.parents[1] / ".damaged" / folder.name
         shutil.rmtree(damaged, ignore_errors=True)
         damaged.parent.mkdir(exist_ok=True)
         folder.rename(damaged)
-    aside.rename(folder)
-    _synchronise(folder.parent)
-
-
-def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """List or verify the entries of the store; 1 when one is damaged."""
-    parser = argparse.ArgumentParser(prog="python -m vzlib.results", description=main.__doc__)
-    parser.add_argument("action", nargs="?", choices=("list", "verify"), default="list")
-    action = parser.parse_args(arguments).action
-    folders, damaged = entries(), 0
-    for folder in folders:
-        try:
-            if action == "verify":
-                verify(folder)
-            record = _provenance(folder)
-            state = "with uncommitted changes" if record["dirty"] else ""
-            print(
-                f"{folder.parent.name:24} {folder.name[:12]} {record['rows']:6} rows "
-                f"{record['seconds']:8.1f} s  {record['finished_utc']}  "
-                f"{(record['commit'] or 'no commit')[:10]} {state}".rstrip()
-            )
-        except DamagedEntry as error:
-            damaged += 1
-            print(f"{folder.parent.name:24} {folder.name[:12]} damaged: {error}")
-    print(f"{len(folders)} entries in {location()}, {damaged} damaged")
-    return 1 if damaged else 0
+    durable.publish(aside, folder)
 
 
 if __name__ == "__main__":
+    from vzlib.results_command import main
+
     sys.exit(main())

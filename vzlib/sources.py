@@ -17,13 +17,16 @@ NOT_MEASURING = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
         "experiments.settings",
+        "durable",
         "parameters",
         "paths",
         "plotting",
         "provenance",
         "reproduce",
         "results",
+        "results_command",
         "sources",
+        "sweep",
     )
 )
 
@@ -38,15 +41,37 @@ def fingerprint(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
     Raises:
         ValueError: the source of `function` cannot be read.
     """
-    digest = hashlib.sha256()
+    function = _innermost(function)
+    module = _module(function)
+    if inside(module):
+        return _fingerprint([module], "", root)
+    return _fingerprint(_named_modules(function), _text(function), root)
+
+
+@functools.cache
+def of_module(name: str, root: Path = REPOSITORY) -> str:
+    """`fingerprint` of any function that the vzlib module `name` defines."""
+    return _fingerprint([name], "", root)
+
+
+def name(function: Callable[..., Any]) -> str:
+    """Where a function is defined: "vzlib.experiments.redundancy:_measure"."""
+    function = _innermost(function)
+    return f"{_module(function)}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, functools.partial):
         function = function.func
-    module = getattr(function, "__module__", None) or type(function).__module__
-    if _inside(module):
-        roots: Iterable[str] = [module]
-    else:
-        roots = _named_modules(function)
-        digest.update(_text(function).encode())
+    return function
+
+
+def _module(function: Callable[..., Any]) -> str:
+    return getattr(function, "__module__", None) or type(function).__module__
+
+
+def _fingerprint(roots: Iterable[str], text: str, root: Path) -> str:
+    digest = hashlib.sha256(text.encode())
     for name, path in sorted(reachable(roots, root).items()):
         digest.update(f"\0{name}\0{_code(path)}".encode())
     return digest.hexdigest()
@@ -70,7 +95,8 @@ def reachable(names: Iterable[str], root: Path = REPOSITORY) -> dict[str, Path]:
     return found
 
 
-def _inside(name: str) -> bool:
+def inside(name: str) -> bool:
+    """Whether a module of that name is one of vzlib, be there such a module or not."""
     return name == PACKAGE or name.startswith(PACKAGE + ".")
 
 
@@ -80,7 +106,7 @@ def _excluded(name: str) -> bool:
 
 def _file(name: str, root: Path) -> Path | None:
     """The file of the vzlib module `name`, or None when there is no such module."""
-    if not _inside(name) or not all(part.isidentifier() for part in name.split(".")):
+    if not inside(name) or not all(part.isidentifier() for part in name.split(".")):
         return None
     path = root.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
@@ -124,7 +150,7 @@ def _named_modules(function: Callable[..., Any]) -> set[str]:
         value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", "")
         for value in values
     )
-    return {module for module in modules if isinstance(module, str) and _inside(module)}
+    return {module for module in modules if isinstance(module, str) and inside(module)}
 
 
 def _text(function: Callable[..., Any]) -> str:

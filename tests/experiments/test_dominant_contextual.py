@@ -199,7 +199,7 @@ def test_the_conclusion_says_what_matters_and_what_does_not():
 
 def test_scenes_are_the_questions_of_the_key(tiny_folder, own_store):
     dominant_contextual.measure(settings(tiny_folder()))
-    records = [results._provenance(folder) for folder in results.entries()]
+    records = [results.provenance_of(folder) for folder in results.entries()]
     assert len(records) == 1 + len(FACTORS)
     assert {record["data"] for record in records} == {str(scenes.VERSION)}
 

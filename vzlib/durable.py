@@ -1,0 +1,78 @@
+"""Files that survive a kill: written aside, published by one rename; locks that cannot go stale.
+
+Readers see a whole file or none. A lock is a `flock`: the system gives it back when its process
+dies, however it dies, so no lock can be stale.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+logger = logging.getLogger(__name__)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is there whole, with the old content, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    try:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        publish(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def publish(aside: Path, path: Path) -> None:
+    """Move a finished file, or a folder of files, to its place; on disk when this returns."""
+    for part in (*aside.iterdir(), aside) if aside.is_dir() else (aside,):
+        _synchronise(part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside.replace(path)
+    _synchronise(path.parent)
+
+
+def remove(folder: Path, aside: Path) -> None:
+    """Remove a folder by way of `aside`, so that nobody sees half of it."""
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(aside)
+    shutil.rmtree(aside)
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock `path`, waiting for it if need be; `what` is told to who has to wait."""
+    with try_lock(path) as handle:
+        if handle is None:
+            logger.warning("waiting for another process that computes %s", what)
+            with path.open("a") as waiting:
+                fcntl.flock(waiting, fcntl.LOCK_EX)
+                yield
+        else:
+            yield
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[IO[str] | None]:
+    """Hold the lock `path` and give its file, or give None if another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield handle
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

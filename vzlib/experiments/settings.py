@@ -79,7 +79,7 @@ class TokenBudget(Settings):
     questions: str = "scenes"  # or a file of your own, see vzlib.experiments.question_file
     each: int = Field(200, ge=2)  # questions per task
     methods: tuple[AnyMethod, ...] = Field(get_args(AnyMethod), min_length=1)
-    budgets: tuple[Positive, ...] = Field((384, 288, 192, 128, 64, 32), min_length=1)
+    budgets: tuple[Positive, ...] = Field((288, 192, 128, 64, 32), min_length=1)
     equalise: Literal["layer average", "last layer"] = "layer average"
     seeds: tuple[NotNegative, ...] = Field((0,), min_length=1)  # of the methods that draw
 

@@ -2,11 +2,13 @@
 PYTHON ?= python3
 SCALE ?= default
 NOTEBOOKS ?=
+SWEEP ?= params/sweeps/token_budget.yaml
+JOBS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures test test-slow lab clean
+.PHONY: help reproduce figures sweep test test-slow lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +18,9 @@ reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS
 
 figures: $(READY)  ## redraw the figures from stored results; measures nothing
 	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.reproduce --scale $(SCALE) $(NOTEBOOKS)
+
+sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=how many at a time)
+	$(BIN)/python -m vzlib.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS))
 
 test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check

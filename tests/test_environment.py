@@ -8,7 +8,11 @@ from packaging.requirements import Requirement
 
 from vzlib.paths import REPOSITORY
 
-CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "huggingface-hub": "huggingface_hub",
+    "snakemake": "snakemake-minimal",  # of bioconda; the full one adds what clusters and clouds need
+}
 ONLY_CONDA = {"python", "pip"}
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 

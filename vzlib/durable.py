@@ -29,8 +29,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 def publish(aside: Path, path: Path) -> None:
     """Move a finished file, or a folder of files, to its place; on disk when this returns."""
-    for part in (*aside.iterdir(), aside) if aside.is_dir() else (aside,):
-        _synchronise(part)
+    for part in (*aside.rglob("*"), aside):
+        if not part.is_symlink():
+            _synchronise(part)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside.replace(path)
     _synchronise(path.parent)

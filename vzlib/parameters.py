@@ -2,7 +2,7 @@
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +14,11 @@ INTERACTIVE = frozenset({"In", "Out"})  # plain values that IPython itself defin
 
 
 class ParameterError(ValueError):
-    """One or more notebook parameters are unknown or not allowed."""
+    """Notebook parameters are unknown or not allowed: `problems` has a line for each."""
+
+    def __init__(self, text: str, problems: Sequence[str] = ()) -> None:
+        super().__init__("\n  ".join([text, *problems]))
+        self.problems = list(problems) or [text]
 
 
 def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
@@ -36,7 +40,7 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
     cls = settings_class(name) if isinstance(name, str) else name
     allowed = list(cls.model_fields)
     problems = [
-        _unknown(key, allowed)
+        unknown(key, allowed)
         for key, value in namespace.items()
         if key not in allowed and _is_parameter(key, value)
     ]
@@ -51,7 +55,7 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         heading = f"{count} with the parameters for {cls.__name__}:"
-        raise ParameterError("\n  ".join([heading, *problems]))
+        raise ParameterError(heading, problems)
     return settings
 
 
@@ -71,7 +75,7 @@ def settings_class(name: str) -> type[BaseModel]:
     }
     wanted = name.replace("_", " ").title().replace(" ", "")
     if wanted not in classes:
-        raise ParameterError(_unknown(wanted, sorted(classes)))
+        raise ParameterError(unknown(wanted, sorted(classes)))
     return classes[wanted]
 
 
@@ -84,7 +88,8 @@ def _foreign(value: Any) -> dict[str, str]:
     return {type(value).__name__: repr(value)}
 
 
-def _unknown(key: str, allowed: list[str]) -> str:
+def unknown(key: str, allowed: Sequence[str]) -> str:
+    """Says that there is no `key`, which is the nearest, and what is allowed."""
     nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]}? " if nearest else ""
     return f"{key}: unknown; {hint}Allowed: {', '.join(allowed)}."

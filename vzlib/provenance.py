@@ -1,6 +1,7 @@
 """Where a result came from: commit, package versions, machine, and what it took."""
 
 import importlib.metadata
+import json
 import os
 import platform
 import resource
@@ -14,6 +15,7 @@ from typing import Any
 
 from vzlib.paths import REPOSITORY
 
+FROZEN = "frozen.json"  # what `commit` gave, in a copy of the code
 PACKAGES = (
     "vzlib",
     "torch",
@@ -36,11 +38,11 @@ def record() -> Callable[[], dict[str, Any]]:
 
     The commit is that of the start, because an edit made meanwhile was not what ran.
     """
-    start, commit = time.perf_counter(), _commit()
+    start, state = time.perf_counter(), commit()
 
     def finish() -> dict[str, Any]:
         return {
-            **commit,
+            **state,
             "packages": _versions(),
             "python": platform.python_version(),
             "platform": platform.platform(),
@@ -62,7 +64,11 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _commit() -> dict[str, Any]:
+def commit() -> dict[str, Any]:
+    """The commit of the code, and whether anything but figures differs from it; None if unknown."""
+    frozen = REPOSITORY / FROZEN  # a copy of the code says itself where it was taken from
+    if frozen.is_file():
+        return dict(json.loads(frozen.read_text(encoding="utf-8")))
     # Redrawn figures make no result doubtful; any other change does.
     changes = _git("status", "--porcelain", "--", ".", ":(exclude)figures")
     dirty = None if changes is None else bool(changes)

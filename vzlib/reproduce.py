@@ -20,7 +20,7 @@ import papermill
 import yaml
 from traitlets.config import Config
 
-from vzlib import results
+from vzlib import durable, results
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
@@ -56,11 +56,19 @@ def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str
     return values
 
 
-def execute(notebook: Path, values: dict[str, Any], published: Path, config: Config) -> None:
+def execute(
+    notebook: Path,
+    values: dict[str, Any],
+    published: Path,
+    config: Config,
+    *,
+    cwd: Path | None = None,
+    **engine: Any,
+) -> None:
     """Run one notebook in the kernel that `own_kernel` set up; publish it by one rename.
 
     A notebook that fails is published too, as `<name>.failed.ipynb`, and leaves an earlier good
-    copy alone.
+    copy alone. It works in the folder `cwd`, by default its own; `engine` goes to papermill.
 
     Raises:
         papermill.PapermillExecutionError: a cell failed.
@@ -77,14 +85,17 @@ def execute(notebook: Path, values: dict[str, Any], published: Path, config: Con
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            cwd=notebook.parent,
+            cwd=cwd or notebook.parent,
             config=config,
+            **engine,
         )
+        durable.publish(aside, published)
     except Exception:
         if aside.exists():
-            aside.replace(failed)
+            durable.publish(aside, failed)
         raise
-    aside.replace(published)
+    finally:
+        aside.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
 
 
@@ -138,13 +149,14 @@ def run(
                 published = results.location() / "notebooks" / notebook.name
                 execute(notebook, values, published, config)
             except Exception as error:
-                failures.append(f"{notebook.stem}, {_explain(error)}")
+                failures.append(f"{notebook.stem}, {explain(error)}")
                 outcome = "  FAILED"
             print(f"{time.perf_counter() - start:7.1f} s{outcome}", flush=True)
     return failures
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """What failed, in one line, with the cell if it was one."""
     if isinstance(error, papermill.PapermillExecutionError):
         return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
     return f"{type(error).__name__}: {error}"

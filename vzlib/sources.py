@@ -54,6 +54,16 @@ def of_module(name: str, root: Path = REPOSITORY) -> str:
     return _fingerprint([name], "", root)
 
 
+def of_text(code: str, root: Path = REPOSITORY) -> str:
+    """Fingerprint of a piece of code outside vzlib, such as the cells of a notebook.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    tree = ast.parse(code)
+    return _fingerprint(_imports("", Path("code.py"), root, tree), ast.unparse(tree), root)
+
+
 def name(function: Callable[..., Any]) -> str:
     """Where a function is defined: "vzlib.experiments.redundancy:_measure"."""
     function = _innermost(function)
@@ -115,10 +125,10 @@ def _file(name: str, root: Path) -> Path | None:
     return None
 
 
-def _imports(name: str, path: Path, root: Path) -> Iterator[str]:
+def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) -> Iterator[str]:
     """Names of the modules that one module imports; some may not exist."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree or _tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -1,0 +1,25 @@
+# The jobs of a sweep. Not called by hand: `make sweep SWEEP=params/sweeps/<name>.yaml` writes the plan.
+# Snakemake only starts, counts and repeats jobs; what makes a point happen once is in vzlib/sweep/point.py.
+import json
+from pathlib import Path
+
+PLAN = config["plan"]
+plan = json.loads(Path(PLAN).read_text(encoding="utf-8"))
+
+
+rule all:
+    input:
+        [f"marks/{job}" for job in plan["jobs"]],
+
+
+rule job:
+    output:
+        "marks/{job}",
+    params:
+        points=lambda wildcards: plan["jobs"][wildcards.job],
+        python=plan["python"],
+    retries: plan["retries"]
+    resources:
+        attempt=lambda wildcards, attempt: attempt,
+    shell:
+        "exec {params.python:q} -m vzlib.sweep run-job {PLAN:q} {wildcards.job} --attempt {resources.attempt}"

@@ -60,10 +60,12 @@ PLOTTING = """
 import os
 from pathlib import Path
 
+from vzlib import durable
+
 
 def draw(rows):
-    folder = Path(os.environ["VZLIB_FIGURES"])
-    rows.to_csv(folder / "squares.csv", index=False)
+    path = Path(os.environ["VZLIB_FIGURES"]) / "squares.csv"
+    durable.write_whole(path, rows.to_csv(index=False))
 """
 
 CELLS = (

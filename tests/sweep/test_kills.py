@@ -1,5 +1,6 @@
 """kill -9 at random moments: every point computed once, nothing torn, the same bytes in the end."""
 
+import io
 import json
 import os
 import random
@@ -8,12 +9,15 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.sweep.conftest import Clone
+from vzlib import results
 
 
 class Reader:
@@ -33,25 +37,27 @@ class Reader:
         self._thread.join()
 
     def _poll(self) -> None:
-        while not self._ended.wait(0.02):
-            for path in self.squares.store.rglob("*"):
-                if path.suffix in (".ipynb", ".json") and not hidden(path, self.squares):
-                    self.read(path)
+        while not self._ended.wait(0.05):
+            for folder in results.entries(self.squares.store):
+                self.read(folder, results.verify)
+            for name in ("points", "records", "figures", ""):
+                for path in (self.squares.place / name).glob("[!.]*.*"):
+                    if path.suffix in (".ipynb", ".json", ".csv"):
+                        self.read(path, parse)
 
-    def read(self, path) -> None:
+    def read(self, path: Path, how: Callable[[Path], object]) -> None:
         try:
-            text = path.read_text()
-        except (FileNotFoundError, NotADirectoryError):
-            return  # removed since it was listed
+            how(path)
+        except FileNotFoundError:
+            return  # a record of a failure that was removed since it was listed
+        except ValueError as error:
+            self.torn.append(error)
         self.reads += 1
-        try:
-            json.loads(text)
-        except ValueError:
-            self.torn.append(path)
 
 
-def hidden(path, squares: Clone) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(squares.store).parts)
+def parse(path: Path) -> object:
+    text = path.read_text()
+    return json.loads(text) if path.suffix != ".csv" else pd.read_csv(io.StringIO(text))
 
 
 def outcome(squares: Clone) -> dict[str, bytes]:
@@ -91,7 +97,7 @@ def undisturbed(clone, numbers) -> dict[str, bytes]:
 def trial(clone, seed: int, numbers: Sequence[int], groups: Sequence[bool], seconds: float):
     """One sweep, killed; returns its clone, the hits, the computations and the reads."""
     squares = clone(seconds)
-    path = squares.sweep(numbers, draw={"numbers": [*numbers]})
+    path = squares.sweep(numbers, draw={"numbers": [*numbers]}, group=2)
     with Reader(squares) as reader:
         hits = kill_and_resume(squares, path, random.Random(seed), groups)
     assert reader.torn == []

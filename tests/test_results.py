@@ -237,7 +237,7 @@ def test_prune_removes_what_the_present_code_would_not_produce(store, monkeypatc
     kept_foreign = results.compute("foreign", Settings(), measure)
     present.__module__ = "vzlib.experiments.intervals"
     kept = results.compute("layers", Settings(), present)
-    monkeypatch.setattr(results.sources, "fingerprint", lambda function: "of earlier code")
+    monkeypatch.setattr(results.sources, "fingerprint", lambda function, apart: "of earlier code")
     old = results.compute("layers", Settings(), present)
     kept_earlier_foreign = results.compute("foreign", Settings(), measure)
     assert results.describe(old)["function"].startswith("vzlib.experiments.intervals:")
@@ -256,7 +256,7 @@ def test_prune_leaves_what_another_process_is_computing(store, monkeypatch, caps
         return measure(settings)
 
     present.__module__ = "vzlib.experiments.intervals"
-    monkeypatch.setattr(results.sources, "fingerprint", lambda function: "of earlier code")
+    monkeypatch.setattr(results.sources, "fingerprint", lambda function, apart: "of earlier code")
     old = results.compute("layers", Settings(), present)
     with durable.locked(store / ".locks" / old.attrs["key"], "it"):
         assert results_command.main(["prune"]) == 0
@@ -367,6 +367,28 @@ def test_missing_points_are_computed_together_and_each_is_stored_by_itself(tmp_p
     assert [int(table["y"].iloc[0]) for table in tables] == [9, 1, 4, 1]
     assert tables[0].attrs == first[0].attrs
     assert len(results.entries(tmp_path)) == 3
+
+
+def test_an_edit_of_a_method_leaves_the_points_of_others(store, monkeypatch):
+    edited, computed = set(), []
+
+    def fingerprint(function, apart):
+        return "edited" if edited - set(apart) else "as it was"
+
+    def measured(points):
+        computed.extend(point["method"] for point in points)
+        return [pd.DataFrame({"y": [1]}) for _ in points]
+
+    def compute():
+        points = [{"method": "one"}, {"method": "other"}]
+        apart = {"one": ["vzlib.other"], "other": ["vzlib.one"]}
+        results.compute_each("methods", points, measured, apart=lambda each: apart[each["method"]])
+
+    monkeypatch.setattr(results.sources, "fingerprint", fingerprint)
+    compute()
+    edited.add("vzlib.one")
+    compute()
+    assert computed == ["one", "other", "one"]
 
 
 def test_a_function_that_forgets_a_point_is_told_and_keeps_what_it_gave(tmp_path):

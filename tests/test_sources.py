@@ -49,10 +49,11 @@ def run(settings):
 run.__module__ = "vzlib.experiments.layers"
 
 
-def fingerprint(root, function=run):
+def fingerprint(root, function=run, **more):
     sources._tree.cache_clear()
     sources._code.cache_clear()
-    return sources.fingerprint(function, root)
+    sources.of_module.cache_clear()
+    return sources.fingerprint(function, root, **more)
 
 
 def test_reachable_follows_every_kind_of_import(root):
@@ -88,6 +89,17 @@ def test_code_that_is_not_used_or_does_not_measure_does_not_count(root, name):
     with (root / "vzlib" / name).open("a") as file:
         file.write("changed = True\n")
     assert fingerprint(root) == before
+
+
+def test_modules_set_apart_do_not_count_nor_what_only_they_import(root):
+    apart = {"apart": ["vzlib.models.llava"]}
+    before = fingerprint(root), fingerprint(root, **apart)
+    assert before[0] != before[1]
+    (root / "vzlib/models/llava.py").write_text("from ..tokens import budget\n")
+    (root / "vzlib/tokens/merging.py").write_text("other = 1\n")
+    assert (fingerprint(root) != before[0], fingerprint(root, **apart)) == (True, before[1])
+    (root / "vzlib/experiments/layers.py").write_text("from vzlib.tokens import merging\n")
+    assert fingerprint(root, **apart) != before[1]
 
 
 def test_comments_docstrings_and_layout_do_not_count(root):

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -94,6 +94,7 @@ def compute_each(
     function: Callable[..., Any],
     *,
     code: Callable[..., Any] | None = None,
+    apart: Callable[[Any], Collection[str]] = lambda point: (),
     model_fingerprint: str | None = None,
     data_version: str | None = None,
     store: Path | str | None = None,
@@ -103,17 +104,19 @@ def compute_each(
     function: called once with those of `points` that the store lacks, if any; returns for each of
         them, in order, what the function of `compute` returns.
     code: the function whose code enters the keys; by default `function`.
+    apart: names the modules that `code` imports and a point does not use, such as the methods that
+        it does not measure. An edit of them leaves its key as it is.
 
     Raises what `compute` does, and ValueError if the function returns another number of points.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", experiment):
         raise ValueError(f"experiment {experiment!r}: use letters, digits, '_' and '-' only")
     code = code or function
-    source = sources.fingerprint(code)
     root = Path(store) if store else location()
     wanted: dict[str, tuple[Any, dict[str, Any]]] = {}
     keys = []
     for point in points:
+        source = sources.fingerprint(code, apart=apart(point))
         values = (experiment, to_jsonable_python(point), model_fingerprint, data_version, source)
         ingredients = dict(zip(INGREDIENTS, values, strict=True))
         keys.append(_key(ingredients))
@@ -140,7 +143,7 @@ def compute_each(
             for key, outcome in zip(missing, outcomes, strict=True):
                 tables = _tables(outcome, experiment)
                 record = {**wanted[key][1], "function": sources.name(code), **finish()}
-                record["rows"] = len(tables[ROWS])
+                record |= {"apart": sorted(apart(wanted[key][0])), "rows": len(tables[ROWS])}
                 _publish(root / experiment / key, tables, record, root / ".aside" / key)
                 found[key] = read(root / experiment / key)
     return [table for key in keys if (table := found[key]) is not None]

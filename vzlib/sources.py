@@ -31,12 +31,15 @@ NOT_MEASURING = frozenset(
 )
 
 
-def fingerprint(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
+def fingerprint(
+    function: Callable[..., Any], root: Path = REPOSITORY, apart: Iterable[str] = ()
+) -> str:
     """Hash of the code of `function` and of every vzlib module it reaches through imports.
 
     Comments, docstrings and layout do not count. A function defined outside vzlib (a notebook, a
     test) counts with its own text and the vzlib modules it names. A module imported by a computed
-    name is not seen. `root` is the folder that holds the package.
+    name is not seen. `root` is the folder that holds the package; modules in `apart` do not count,
+    nor what only they import.
 
     Raises:
         ValueError: the source of `function` cannot be read.
@@ -44,14 +47,14 @@ def fingerprint(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
     function = _innermost(function)
     module = _module(function)
     if inside(module):
-        return _fingerprint([module], "", root)
-    return _fingerprint(_named_modules(function), _text(function), root)
+        return of_module(module, root, frozenset(apart))
+    return _fingerprint(_named_modules(function), _text(function), root, apart)
 
 
 @functools.cache
-def of_module(name: str, root: Path = REPOSITORY) -> str:
+def of_module(name: str, root: Path = REPOSITORY, apart: frozenset[str] = frozenset()) -> str:
     """`fingerprint` of any function that the vzlib module `name` defines."""
-    return _fingerprint([name], "", root)
+    return _fingerprint([name], "", root, apart)
 
 
 def of_text(code: str, root: Path = REPOSITORY) -> str:
@@ -80,21 +83,26 @@ def _module(function: Callable[..., Any]) -> str:
     return getattr(function, "__module__", None) or type(function).__module__
 
 
-def _fingerprint(roots: Iterable[str], text: str, root: Path) -> str:
+def _fingerprint(roots: Iterable[str], text: str, root: Path, apart: Iterable[str] = ()) -> str:
     digest = hashlib.sha256(text.encode())
-    for name, path in sorted(reachable(roots, root).items()):
+    for name, path in sorted(reachable(roots, root, apart).items()):
         digest.update(f"\0{name}\0{_code(path)}".encode())
     return digest.hexdigest()
 
 
-def reachable(names: Iterable[str], root: Path = REPOSITORY) -> dict[str, Path]:
-    """The measuring modules of vzlib that `names` import, directly or not, `names` included."""
+def reachable(
+    names: Iterable[str], root: Path = REPOSITORY, apart: Iterable[str] = ()
+) -> dict[str, Path]:
+    """The measuring modules of vzlib that `names` import, directly or not, `names` included.
+
+    Those in `apart` are passed over.
+    """
     found: dict[str, Path] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
         path = _file(name, root)
-        if path is None or name in found or _excluded(name):
+        if path is None or name in found or name in apart or _excluded(name):
             continue
         found[name] = path
         waiting.extend(_imports(name, path, root))

@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (sweep_file.SweepError, coordinator.Refused) as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130

@@ -7,22 +7,16 @@ import shutil
 import signal
 import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
 
 from vzlib import durable, results
 from vzlib.paths import REPOSITORY
 from vzlib.sweep import frozen, places, sweep_file
+from vzlib.sweep.progress import RETRIES, Progress, state_of
 from vzlib.sweep.sweep_file import Point, Sweep
-
-RETRIES = 2
-TICK = 0.5  # seconds between looks at how it goes
-QUIET = 30.0  # seconds between lines where the output is no terminal
 
 
 class Refused(RuntimeError):
@@ -46,9 +40,8 @@ def run(sweep: Sweep, jobs: int, slurm: Sequence[str] = ()) -> list[str]:
     place = folder(sweep)
     with _alone(place, sweep.name):
         missing = [p for p in sweep.points if not places.published(place, p.label).exists()]
+        sweep_file.check(sweep, missing)
         print(f"{sweep.name}: {len(sweep.points)} points, {len(missing)} to compute", flush=True)
-        if missing:
-            sweep_file.check(sweep, missing)
         version = _drawing(sweep, place)
         if not missing and not version:
             return []
@@ -122,7 +115,7 @@ def _plan(sweep: Sweep, missing: list[Point], place: Path, copy: Path) -> Path:
 
 
 def _snakemake(
-    place: Path, plan: Path, jobs: int, slurm: Sequence[str], progress: "Progress"
+    place: Path, plan: Path, jobs: int, slurm: Sequence[str], progress: Progress
 ) -> None:
     """Let Snakemake run the jobs of a plan, in this process, its output going to a file."""
     from snakemake.cli import main
@@ -190,90 +183,9 @@ def _into(log: Path) -> Iterator[None]:
                 os.close(descriptor)
 
 
-class Progress:
-    """Says in one line how a sweep goes, from what its jobs left in the folder, until closed."""
-
-    def __init__(self, place: Path, points: list[Point]) -> None:
-        self.place, self.labels = place, [p.label for p in points]
-        self.interrupted = False
-        self._out: IO[str] = os.fdopen(os.dup(1), "w")
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._begun, self._before = time.monotonic(), len(self._done())
-
-    def __enter__(self) -> "Progress":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        print(self.line(), file=self._out, flush=True)
-        self._out.close()
-
-    def interrupt(self) -> None:
-        """Interrupt the jobs on this machine, then this process."""
-        self.interrupted = True
-        for label in self._running():
-            state = _state(self.place, label)
-            if state.get("host") == socket.gethostname() and self._held(label):
-                os.kill(state["process"], signal.SIGINT)
-        raise KeyboardInterrupt
-
-    def line(self) -> str:
-        """ "token_budget: 12 done, 2 running, 1 failed, 5 left, about 3 min to go" """
-        done, running = self._done(), self._running()
-        over = [
-            label
-            for label in set(self.labels) - done - set(running)
-            if (state := _state(self.place, label)).get("state") == "failed"
-            and state["attempt"] > RETRIES
-        ]
-        left = len(self.labels) - len(done) - len(running) - len(over)
-        text = f"{len(done)} done, {len(running)} running, {len(over)} failed, {left} left"
-        return f"{self.place.name}: {text}{self._time(len(done), left + len(running))}"
-
-    def _time(self, done: int, ahead: int) -> str:
-        if not ahead or done == self._before:
-            return ""
-        seconds = (time.monotonic() - self._begun) / (done - self._before) * ahead
-        scale, unit = (1, "s") if seconds < 90 else (60, "min") if seconds < 5400 else (3600, "h")
-        return f", about {seconds / scale:.0f} {unit} to go"
-
-    def _watch(self) -> None:
-        terminal, shown, when = self._out.isatty(), "", 0.0
-        while not self._ended.wait(TICK):
-            line = self.line()
-            if line != shown and (terminal or time.monotonic() - when > QUIET):
-                print(line, end="\x1b[K\r" if terminal else "\n", file=self._out, flush=True)
-                shown, when = line, time.monotonic()
-
-    def _done(self) -> set[str]:
-        there = set(os.listdir(self.place / "points")) if (self.place / "points").exists() else ()
-        return {label for label in self.labels if f"{label}.ipynb" in there}
-
-    def _running(self) -> list[str]:
-        there = set(os.listdir(self.place / "locks")) if (self.place / "locks").exists() else set()
-        done = self._done()
-        return [
-            label
-            for label in self.labels
-            if label in there and label not in done and self._held(label)
-        ]
-
-    def _held(self, label: str) -> bool:
-        with durable.try_lock(places.lock(self.place, label)) as handle:
-            return handle is None
-
-
-def _state(place: Path, label: str) -> dict[str, Any]:
-    path = places.record(place, label)
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-
-
 def _failures(sweep: Sweep, place: Path) -> Iterator[str]:
     for each in sweep.points:
         if not places.published(place, each.label).exists():
-            state = _state(place, each.label)
+            state = state_of(place, each.label)
             error = state.get("error", f"ended without an error; see {place / 'snakemake.log'}")
             yield f"{sweep.notebook.stem} {each.label}, {error}"

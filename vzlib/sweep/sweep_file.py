@@ -98,7 +98,7 @@ def check(sweep: Sweep, points: list[Point]) -> None:
         SweepError: with what it refuses.
     """
     name = f"vzlib.experiments.{_experiment(sweep.notebook)}"
-    if not sources.reachable([name]):
+    if not points or not sources.reachable([name]):
         return
     plan = getattr(importlib.import_module(name), "plan", None)
     if plan is None:

@@ -4,6 +4,9 @@ SCALE ?= default
 NOTEBOOKS ?=
 SWEEP ?= params/sweeps/token_budget.yaml
 JOBS ?=
+SLURM ?=
+# Notebooks at once, by default; a model of the paper's size fills the machine alone.
+AT_ONCE := $(or $(JOBS),$(if $(filter paper,$(SCALE)),1,2))
 BIN := .venv/bin
 READY := .venv/ready
 
@@ -14,13 +17,13 @@ help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02") and write figures/
-	$(BIN)/python -m vzlib.reproduce --scale $(SCALE) $(NOTEBOOKS)
+	$(BIN)/python -m vzlib.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
 
 figures: $(READY)  ## redraw the figures from stored results; measures nothing
-	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.reproduce --scale $(SCALE) $(NOTEBOOKS)
+	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
 
-sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=how many at a time)
-	$(BIN)/python -m vzlib.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS))
+sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=at a time, SLURM=workflow/slurm.yaml)
+	$(BIN)/python -m vzlib.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))
 
 test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check
@@ -29,7 +32,7 @@ test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/python -m pytest -q
 
 test-slow: $(READY)  ## run the slow tests
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks

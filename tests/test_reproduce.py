@@ -60,6 +60,29 @@ def test_notebooks_run_in_number_order_with_the_parameters_of_the_scale(reposito
     assert sorted(os.listdir(reproduce.NOTEBOOKS)) == ["01_first.ipynb", "02_second.ipynb"]
 
 
+def test_notebooks_run_at_once_when_asked_to(repository, capfd, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    wait = """
+import os, pathlib, time
+here = pathlib.Path({folder!r})
+(here / "{own}").touch()
+end = time.time() + 60
+while not (here / "{other}").exists() and time.time() < end:
+    time.sleep(0.05)
+assert (here / "{other}").exists()
+print(os.environ["OMP_NUM_THREADS"])
+"""
+    folder = str(repository.results.parent)
+    repository.results.parent.mkdir(parents=True, exist_ok=True)
+    repository("01_first", wait.format(folder=folder, own="a", other="b"))
+    repository("02_second", wait.format(folder=folder, own="b", other="a"))
+    assert reproduce.main(["--jobs", "2"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line[:11] for line in lines[:2]] == ["[1/2] 01_fi", "[2/2] 02_se"]
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    assert printed(repository.results / "02_second.ipynb") == f"{threads}\n"
+
+
 def test_a_failure_is_listed_and_stops_no_other_notebook(repository, capfd):
     repository("01_fails", "print('before')", "1 / 0", "print('after')")
     repository("02_dies", "import os", "os._exit(3)")

@@ -5,14 +5,17 @@ and published as results/notebooks/<notebook>.ipynb. A failure stops its noteboo
 """
 
 import argparse
+import copy
 import json
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +103,12 @@ def execute(
 
 
 @contextmanager
-def own_kernel() -> Iterator[Config]:
+def own_kernel(jobs: int = 1) -> Iterator[Config]:
     """Make the kernel "python3" this interpreter, whatever kernels the machine has registered.
 
     The kernel sees no start-up files of the user and prints nothing of its own. Gives the
     configuration to start kernels with: they talk through sockets in a folder of this run, so that
-    no port can collide and nobody else can listen.
+    no port can collide and nobody else can listen. jobs: kernels that will work at once.
     """
     with tempfile.TemporaryDirectory() as folder:
         kernel = Path(folder, "kernels", "python3")
@@ -125,6 +128,9 @@ def own_kernel() -> Iterator[Config]:
             # Threads that wait by spinning stall each other when the machine has other work.
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         }
+        if jobs > 1:
+            threads = str(max(1, (os.cpu_count() or 1) // jobs))
+            changes["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", threads)
         before = {name: os.environ.get(name) for name in changes}
         os.environ.update(changes)
         try:
@@ -135,24 +141,44 @@ def own_kernel() -> Iterator[Config]:
 
 
 def run(
-    notebooks: Sequence[Path], scale: str = "default", overrides: dict[str, Any] | None = None
+    notebooks: Sequence[Path],
+    scale: str = "default",
+    overrides: dict[str, Any] | None = None,
+    jobs: int = 1,
 ) -> list[str]:
-    """Run notebooks one after the other, a line for each; returns what failed, one text each."""
+    """Run notebooks, `jobs` at a time, a line for each; returns what failed, one text each.
+
+    With several jobs each kernel gets its share of the processors' threads.
+    """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
     failures = []
-    with own_kernel() as config:
+    with own_kernel(jobs) as config, ExitStack() as stack:
+        one = partial(_run, scale, overrides or {}, config)
+        each: Callable[..., Iterator[tuple[float, str | None]]] = map
+        if jobs > 1:
+            each = stack.enter_context(ProcessPoolExecutor(jobs)).map
+        outcomes = each(one, notebooks)
         for number, notebook in enumerate(notebooks, start=1):
             print(f"[{number}/{len(notebooks)}] {notebook.stem:28}", end=" ", flush=True)
-            start, outcome = time.perf_counter(), ""
-            try:
-                values = {**parameters(notebook.stem, scale), **(overrides or {})}
-                published = results.location() / "notebooks" / notebook.name
-                execute(notebook, values, published, config)
-            except Exception as error:
-                failures.append(f"{notebook.stem}, {explain(error)}")
-                outcome = "  FAILED"
-            print(f"{time.perf_counter() - start:7.1f} s{outcome}", flush=True)
+            seconds, failure = next(outcomes)
+            failures += [failure] if failure else []
+            print(f"{seconds:7.1f} s{'  FAILED' if failure else ''}", flush=True)
     return failures
+
+
+def _run(
+    scale: str, overrides: dict[str, Any], config: Config, notebook: Path
+) -> tuple[float, str | None]:
+    """Seconds taken, and what failed."""
+    start, failure = time.perf_counter(), None
+    own = copy.deepcopy(config)
+    own.KernelManager.ip += f"-{notebook.stem[:2]}"  # kernels at work at once need own sockets
+    try:
+        values = {**parameters(notebook.stem, scale), **overrides}
+        execute(notebook, values, results.location() / "notebooks" / notebook.name, own)
+    except Exception as error:
+        failure = f"{notebook.stem}, {explain(error)}"
+    return time.perf_counter() - start, failure
 
 
 def explain(error: Exception) -> str:
@@ -167,6 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vzlib.reproduce", description=__doc__)
     parser.add_argument("notebooks", nargs="*", help="such as 02 or 02_attention_by_layer; all")
     parser.add_argument("--scale", choices=SCALES, default="default")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (default: 1)")
     parser.add_argument(
         "-p",
         "--parameter",
@@ -181,11 +208,13 @@ def main(arguments: list[str] | None = None) -> int:
         notebooks = find(options.notebooks)
     except ValueError as error:
         parser.error(str(error))
+    if options.jobs < 1:
+        parser.error(f"--jobs {options.jobs} must be at least 1")
     if not notebooks:
         parser.error(f"no notebooks in {NOTEBOOKS}")
     overrides = {name: yaml.safe_load(value) for name, value in options.parameter}
     start = time.perf_counter()
-    failures = run(notebooks, options.scale, overrides)
+    failures = run(notebooks, options.scale, overrides, options.jobs)
     good = len(notebooks) - len(failures)
     print(f"{good} of {len(notebooks)} notebooks in {time.perf_counter() - start:.1f} s")
     for failure in failures:

@@ -33,9 +33,10 @@ def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
     assert spends["fastv", 400] == pytest.approx(400, abs=20)
     assert spends["fastv", 64] is None  # two of three layers see all 576
     assert spends["visionzip", 64] == 64
-    missed = token_budget.out_of_reach(settings(scene_folder)).iloc[0]
-    assert (missed["method"], missed["budget"]) == ("fastv", 64)
-    assert missed["spends"] == pytest.approx(576 * 2 / 3, abs=1)
+    table = token_budget.schedules(settings(scene_folder)).set_index(["method", "budget"])
+    assert table["measured"].to_dict() == {("fastv", 400): True, ("fastv", 64): False}
+    nearest = table.loc[("fastv", 64)]
+    assert (nearest["last"], nearest["average"]) == (1, pytest.approx((576 * 2 + 1) / 3))
 
 
 def test_the_last_layer_can_be_equalised_instead(scene_folder):

@@ -141,17 +141,23 @@ def _gflops(model: Any, text: int, rows: pd.DataFrame, inside: Any) -> float:
     return account(model, text=text, visual=visual, method=inside).flops / 1e9
 
 
-def out_of_reach(settings: TokenBudget) -> pd.DataFrame:
-    """Budgets that a method inside the language model cannot meet, and the nearest that it can.
+def schedules(settings: TokenBudget) -> pd.DataFrame:
+    """What the methods inside the language model do for every budget, or the nearest they can.
 
-    Columns: method, budget, nearest (schedule), spends (by the count that is equalised).
+    Columns: method, budget, schedule, average (visual tokens per layer), last (in the last layer),
+    measured (is it near enough to the budget to be measured?).
     """
+    from vzlib.baselines.in_llm import visual_by_layer
+
     shape, found = shape_of(settings.model), []
     for point in plan(settings):
-        if point.spends is None:
-            nearest = _schedule(point.method, point.budget, settings.equalise, shape)
-            found.append((point.method, point.budget, str(nearest.method), nearest.average))
-    return pd.DataFrame(found, columns=["method", "budget", "nearest", "spends"])
+        if point.method in INSIDE:
+            nearest = _schedule(point.method, point.budget, settings.equalise, shape).method
+            counts = visual_by_layer(nearest.stages(*shape), *shape)
+            spent = (float(np.mean(counts)), counts[-1], point.spends is not None)
+            found.append((point.method, point.budget, str(nearest), *spent))
+    columns = ["method", "budget", "schedule", "average", "last", "measured"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def _schedule(name: str, tokens: float, equalise: str, shape: Any) -> Any:

@@ -6,7 +6,14 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.experiments import verdict
-from vzlib.experiments.comparison import MEAN, holm, paired_difference, percent_of, summary
+from vzlib.experiments.comparison import (
+    MEAN,
+    Difference,
+    holm,
+    paired_difference,
+    percent_of,
+    summary,
+)
 from vzlib.experiments.intervals import Interval
 
 VANILLA, REFERENCE = "vanilla", "visionzip"
@@ -14,6 +21,8 @@ VANILLA, REFERENCE = "vanilla", "visionzip"
 KEEPS = {"C15": 64, "C16": 128, "C17": 192}
 BEATS = {"C18": ("fastv", 64), "C19": ("sparsevlm", 64), "C20": ("fastv", 192),
          "C21": ("sparsevlm", 192)}  # fmt: skip
+COMPARED = ("difference", "difference_low", "difference_high", "p")
+NO_DIFFERENCE = Difference(*[float("nan")] * 4, n=0)
 PAPER_MODEL = "LLaVA-1.5-7B"
 PAPER_NAMES = {"vanilla": "Vanilla", "visionzip": "VisionZip", "fastv": "FastV",
                "sparsevlm": "SparseVLM"}  # fmt: skip
@@ -46,19 +55,14 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             "percent_high": percent.high,
         }
         zipped = rows[(rows["budget"] == budget) & (rows["method"] == REFERENCE)]
+        gain = NO_DIFFERENCE
         if len(zipped) and name not in (REFERENCE, VANILLA):
             gain = paired_difference(pd.concat([own, zipped]), name, REFERENCE, "method")
-            row |= {
-                "difference": gain.value,
-                "difference_low": gain.low,
-                "difference_high": gain.high,
-                "p": gain.p,
-            }
-        found.append(row)
+        compared = (gain.value, gain.low, gain.high, gain.p)
+        found.append(row | dict(zip(COMPARED, compared, strict=True)))
     table = pd.DataFrame(found)
-    if "p" in table:
-        compared = table["p"].notna()
-        table.loc[compared, "p"] = holm(table.loc[compared, "p"].to_numpy())
+    given = table["p"].notna()
+    table.loc[given, "p"] = holm(table.loc[given, "p"].to_numpy())
     return table
 
 

@@ -22,7 +22,8 @@ KEEPS = {"C15": 64, "C16": 128, "C17": 192}
 BEATS = {"C18": ("fastv", 64), "C19": ("sparsevlm", 64), "C20": ("fastv", 192),
          "C21": ("sparsevlm", 192)}  # fmt: skip
 COMPARED = ("difference", "difference_low", "difference_high", "p")
-NO_DIFFERENCE = Difference(*[float("nan")] * 4, 0)
+NAN = float("nan")
+NO_DIFFERENCE = Difference(NAN, NAN, NAN, NAN, 0)
 PAPER_MODEL = "LLaVA-1.5-7B"
 PAPER_NAMES = {"vanilla": "Vanilla", "visionzip": "VisionZip", "fastv": "FastV",
                "sparsevlm": "SparseVLM"}  # fmt: skip

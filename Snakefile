@@ -18,7 +18,6 @@ rule job:
     params:
         points=lambda wildcards: plan["jobs"][wildcards.job],
         python=plan["python"],
-    retries: plan["retries"]
     resources:
         attempt=lambda wildcards, attempt: attempt,
     shell:

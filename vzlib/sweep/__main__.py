@@ -18,14 +18,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vzlib.sweep", description=__doc__)
     parser.add_argument("sweep", type=Path, help="a sweep file, see vzlib/sweep/sweep_file.py")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="run at a time")
+    parser.add_argument("--slurm", type=Path, help="to a cluster; a file as workflow/slurm.yaml")
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         parser.error(f"--jobs {options.jobs}: allowed are whole numbers from 1")
-    from vzlib.sweep import coordinator, sweep_file
+    from vzlib.parameters import ParameterError
+    from vzlib.sweep import cluster, coordinator, sweep_file
 
     try:
-        failures = coordinator.run(sweep_file.read(options.sweep), options.jobs)
-    except (sweep_file.SweepError, coordinator.Refused) as error:
+        slurm = cluster.read(options.slurm) if options.slurm else None
+        failures = coordinator.run(sweep_file.read(options.sweep), options.jobs, slurm)
+    except (ParameterError, sweep_file.SweepError, coordinator.Refused) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:

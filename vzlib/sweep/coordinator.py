@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from vzlib import durable, results
 from vzlib.paths import REPOSITORY
 from vzlib.sweep import frozen, places, sweep_file
+from vzlib.sweep.cluster import Slurm
 from vzlib.sweep.progress import RETRIES, Progress, state_of
 from vzlib.sweep.sweep_file import Point, Sweep
 
@@ -28,10 +29,10 @@ def folder(sweep: Sweep) -> Path:
     return results.location() / "sweeps" / sweep.name
 
 
-def run(sweep: Sweep, jobs: int, slurm: Sequence[str] = ()) -> list[str]:
+def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
     """Compute what is missing of a sweep, then draw; returns what failed, one text each.
 
-    jobs: how many run at a time. slurm: options of Snakemake that send the jobs to a cluster.
+    jobs: how many run at a time on this machine. slurm: sends them to a cluster instead.
 
     Raises:
         Refused: another coordinator is at work on it.
@@ -46,7 +47,7 @@ def run(sweep: Sweep, jobs: int, slurm: Sequence[str] = ()) -> list[str]:
         if not missing and not version:
             return []
         copy = _freeze(sweep, place)
-        _use(copy, jobs)
+        _use(copy, slurm.cpus if slurm else max(1, (os.cpu_count() or 1) // jobs))
         if missing:
             plan = _plan(sweep, missing, place, copy)
             with Progress(place, sweep.points) as progress:
@@ -82,13 +83,12 @@ def _freeze(sweep: Sweep, place: Path) -> Path:
     return copy
 
 
-def _use(copy: Path, jobs: int) -> None:
-    """Let the processes that this one starts use the copy of the code and share the cores."""
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+def _use(copy: Path, threads: int) -> None:
+    """Let the processes that this one starts use the copy of the code and so many threads."""
     os.environ |= {
         "PYTHONPATH": str(copy),
         "VZLIB_RESULTS": str(results.location()),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
     }
 
 
@@ -101,7 +101,6 @@ def _plan(sweep: Sweep, missing: list[Point], place: Path, copy: Path) -> Path:
         "notebook": str(copy / "notebooks" / sweep.notebook.name),
         "cwd": str(sweep.notebook.parent),
         "python": sys.executable,
-        "retries": RETRIES,
         "points": {p.label: p.values for p in missing},
         "jobs": {name[:16]: [p.label for p in group] for name, group in names},
     }
@@ -114,16 +113,15 @@ def _plan(sweep: Sweep, missing: list[Point], place: Path, copy: Path) -> Path:
     return path
 
 
-def _snakemake(
-    place: Path, plan: Path, jobs: int, slurm: Sequence[str], progress: Progress
-) -> None:
+def _snakemake(place: Path, plan: Path, jobs: int, slurm: Slurm | None, progress: Progress) -> None:
     """Let Snakemake run the jobs of a plan, in this process, its output going to a file."""
     from snakemake.cli import main
 
     options = ["--snakefile", str(plan.parent / "Snakefile"), "--directory", str(place)]
     options += ["--config", f"plan={plan}", "--keep-going", "--rerun-incomplete", "--nolock"]
+    options += ["--retries", str(RETRIES)]
     options += ["--rerun-triggers", "mtime", "--drop-metadata", "--scheduler", "greedy"]
-    options += list(slurm) or ["--cores", str(jobs)]
+    options += slurm.options() if slurm else ["--cores", str(jobs)]
     stop = signal.signal(signal.SIGINT, lambda *_: progress.interrupt())
     here = Path.cwd()
     try:

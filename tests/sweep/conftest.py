@@ -66,6 +66,14 @@ from vzlib import durable
 def draw(rows):
     path = Path(os.environ["VZLIB_FIGURES"]) / "squares.csv"
     durable.write_whole(path, rows.to_csv(index=False))
+    if len(rows) > 1 and os.environ.get("SQUARES_FIGURE"):
+        from matplotlib.figure import Figure
+
+        from vzlib.plotting.save import save
+
+        figure = Figure()
+        figure.add_subplot().plot(rows["number"], rows["square"])
+        save(figure, "squares")
 """
 
 CELLS = (
@@ -78,7 +86,7 @@ CELLS = (
 class Clone:
     """A copy of the repository below `folder`, and what to do with it."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, seconds: float, figure: bool) -> None:
         self.folder, self.store, self.log = folder / "clone", folder / "results", folder / "log"
         self.log.mkdir()
         ignored = shutil.ignore_patterns("__pycache__")
@@ -97,6 +105,7 @@ class Clone:
             "VZLIB_RESULTS": str(self.store),
             "SQUARES_LOG": str(self.log),
             "SQUARES_SECONDS": str(seconds),
+            "SQUARES_FIGURE": "1" if figure else "",
             "OMP_NUM_THREADS": "1",
         }
 
@@ -172,13 +181,13 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path):
-    """Function: a clone whose experiment computes for so many seconds."""
+    """Function: a clone whose experiment computes for so many seconds, and perhaps draws."""
     made = []
 
-    def make(seconds=0.0):
+    def make(seconds=0.0, figure=False):
         folder = tmp_path / f"{len(made)}"
         folder.mkdir()
-        made.append(Clone(folder, seconds))
+        made.append(Clone(folder, seconds, figure))
         return made[-1]
 
     yield make

@@ -88,15 +88,15 @@ def kill_and_resume(squares: Clone, path: str, chance: random.Random, groups: Se
 
 
 def undisturbed(clone, numbers) -> dict[str, bytes]:
-    squares = clone()
+    squares = clone(figure=True)
     done = squares.run(squares.sweep(numbers, draw={"numbers": [*numbers]}, group=len(numbers)))
     assert (done.returncode, done.stderr) == (0, "")
     return outcome(squares)
 
 
-def trial(clone, seed: int, numbers: Sequence[int], groups: Sequence[bool], seconds: float):
+def trial(clone, seed: int, numbers: Sequence[int], groups: Sequence[bool], **how):
     """One sweep, killed; returns its clone, the hits, the computations and the reads."""
-    squares = clone(seconds)
+    squares = clone(**how)
     path = squares.sweep(numbers, draw={"numbers": [*numbers]}, group=2)
     with Reader(squares) as reader:
         hits = kill_and_resume(squares, path, random.Random(seed), groups)
@@ -125,10 +125,11 @@ def test_a_few_kills(clone):
 def test_many_kills_over_many_sweeps(clone, group, wanted, capsys):
     numbers = range(1, 9)
     expected = undisturbed(clone, numbers)
+    assert set(expected) == {"squares.csv", "squares.pdf", "squares.png"}
     sweeps = hits = computed = reads = 0
     start = time.monotonic()
     while hits < wanted or sweeps < wanted * 2 // 5:
-        squares, *counts = trial(clone, sweeps, numbers, [group] * 3, seconds=0.5)
+        squares, *counts = trial(clone, sweeps, numbers, [group] * 3, seconds=0.5, figure=True)
         assert outcome(squares) == expected
         sweeps, hits = sweeps + 1, hits + counts[0][group]
         computed, reads = computed + counts[1], reads + counts[2]

@@ -97,7 +97,7 @@ def cluster():
 @pytest.mark.slurm
 def test_a_killed_coordinator_and_a_cancelled_job_change_nothing(clone, cluster):
     expected = undisturbed(clone, NUMBERS)
-    squares = clone(seconds=3)
+    squares = clone(seconds=3, figure=True)
     path = squares.sweep(NUMBERS, draw={"numbers": [*NUMBERS]})
     profile = {"partition": "main", "minutes": 5, "memory": 500, "jobs": 2, "accounting": False}
     slurm = squares.write("workflow/slurm.yaml", yaml.safe_dump({**profile, "first_check": 3}))

@@ -19,7 +19,8 @@ def freeze(notebook: Path, folder: Path) -> Path:
     they are large, and a result names the one that made it.
     """
     aside = folder / f".{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in folder.glob(".*"):  # by a coordinator that was killed
+        shutil.rmtree(left)
     shutil.copytree(REPOSITORY / "vzlib", aside / "vzlib", ignore=IGNORED)
     shutil.copytree(PAPER, aside / PAPER.relative_to(REPOSITORY), ignore=IGNORED)
     (aside / "notebooks").mkdir()

@@ -76,6 +76,8 @@ def test_a_second_coordinator_an_interrupt_and_a_dead_one(clone):
     (record,) = squares.records()
     assert not os.path.exists(f"/proc/{record['process']}")
 
+    assert (squares.place / "coordinator.lock").read_text() == ""
+
     third = squares.start(path)
     squares.until(partial(squares.more_than, 1), third)
     os.killpg(third.pid, signal.SIGKILL)

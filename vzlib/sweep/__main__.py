@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         parser.error(f"--jobs {options.jobs}: allowed are whole numbers from 1")
+    from vzlib import results
     from vzlib.parameters import ParameterError
     from vzlib.sweep import cluster, coordinator, sweep_file
 
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        what = error.strerror or error.args[0][0][-1]  # the first of those that a copy collects
+        print(f"{error.filename or results.location()}: {what}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

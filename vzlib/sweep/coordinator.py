@@ -72,8 +72,10 @@ def _alone(place: Path, name: str) -> Iterator[None]:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         handle.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
         handle.flush()
-        yield
-        handle.truncate(0)
+        try:
+            yield
+        finally:
+            handle.truncate(0)
 
 
 def _freeze(sweep: Sweep, place: Path) -> Path:
@@ -108,8 +110,9 @@ def _plan(sweep: Sweep, missing: list[Point], place: Path, copy: Path) -> Path:
     path = copy / f"plan-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
     durable.write_whole(path, text)
     shutil.rmtree(place / "marks", ignore_errors=True)
-    for each in missing:  # failures of earlier runs
-        places.record(place, each.label).unlink(missing_ok=True)
+    for each in missing:
+        if state_of(place, each.label).get("state") == "failed":  # in an earlier run
+            places.record(place, each.label).unlink()
     return path
 
 
@@ -174,16 +177,19 @@ def _into(log: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 2)
         try:
             yield
-        finally:
-            file.flush()
+        finally:  # before the file is closed, which fails when the disk is full
             for number, descriptor in enumerate(kept, start=1):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
 
 
 def _failures(sweep: Sweep, place: Path) -> Iterator[str]:
+    lost = 0
     for each in sweep.points:
         if not places.published(place, each.label).exists():
-            state = state_of(place, each.label)
-            error = state.get("error", f"ended without an error; see {place / 'snakemake.log'}")
-            yield f"{sweep.notebook.stem} {each.label}, {error}"
+            if error := state_of(place, each.label).get("error"):
+                yield f"{sweep.notebook.stem} {each.label}, {error}"
+            else:
+                lost += 1
+    if lost:
+        yield f"{lost} points ended without an error of their own; see {place / 'snakemake.log'}"

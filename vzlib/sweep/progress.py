@@ -24,12 +24,14 @@ class Progress:
     def __init__(self, place: Path, points: list[Point]) -> None:
         self.place, self.labels = place, [p.label for p in points]
         self.interrupted = False
-        self._out: IO[str] = os.fdopen(os.dup(1), "w")
+        self._out: IO[str]
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._begun, self._before = time.monotonic(), len(self._done())
+        self._last, self._when = self._before, self._begun  # points done at the last change
 
     def __enter__(self) -> "Progress":
+        self._out = os.fdopen(os.dup(1), "w")  # what Snakemake prints goes elsewhere
         self._thread.start()
         return self
 
@@ -62,9 +64,12 @@ class Progress:
         return f"{self.place.name}: {text}{self._time(len(done), left + len(running))}"
 
     def _time(self, done: int, ahead: int) -> str:
+        if done != self._last:
+            self._last, self._when = done, time.monotonic()
         if not ahead or done == self._before:
             return ""
-        seconds = (time.monotonic() - self._begun) / (done - self._before) * ahead
+        each = (self._when - self._begun) / (done - self._before)
+        seconds = max(each * ahead - (time.monotonic() - self._when), 0)
         scale, unit = (1, "s") if seconds < 90 else (60, "min") if seconds < 5400 else (3600, "h")
         return f", about {seconds / scale:.0f} {unit} to go"
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -158,8 +159,10 @@ def _draw(sweep: Sweep, place: Path, copy: Path, version: str) -> list[str]:
     os.environ |= {"VZLIB_STORE_ONLY": "1", "VZLIB_FIGURES": str(place / "figures")}
     notebook, cwd = copy / "notebooks" / sweep.notebook.name, sweep.notebook.parent
     published = place / sweep.notebook.name
+    # What fails is in the notebook; a kernel that ends may upset the sockets it talked through.
+    logging.getLogger("tornado").setLevel(logging.CRITICAL)
     try:
-        with reproduce.own_kernel() as config:
+        with _into(place / "snakemake.log"), reproduce.own_kernel() as config:
             reproduce.execute(notebook, sweep.draw or {}, published, config, cwd=cwd)
     except Exception as error:
         return [f"{sweep.notebook.stem} drawing, {reproduce.explain(error)}"]

@@ -11,7 +11,7 @@ from vzlib.paths import REPOSITORY
 CONDA_NAMES = {
     "torch": "pytorch",
     "huggingface-hub": "huggingface_hub",
-    "snakemake": "snakemake-minimal",  # of bioconda; the full one adds what clusters and clouds need
+    "snakemake": "snakemake-minimal",  # the full one adds clusters and clouds
 }
 ONLY_CONDA = {"python", "pip"}
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

@@ -118,6 +118,7 @@ def test_a_few_kills(clone):
     assert table == ["number,square", *(f"{number},{number**2}" for number in numbers)]
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "wanted"), [(False, 50), (True, 20)], ids=["coordinator", "process group"]

@@ -10,6 +10,7 @@ from vzlib.experiments.accuracy import answers
 from vzlib.experiments.comparison import summary
 from vzlib.models.load import load
 from vzlib.paths import CHECKPOINTS
+from vzlib.pico import card
 
 FOLDER = CHECKPOINTS / "pico-llava"
 
@@ -48,9 +49,18 @@ def test_it_answers_most_questions_of_every_task():
 
 def test_the_card_and_the_table_agree():
     table = pd.read_csv(FOLDER / "accuracy.csv")
-    card = (FOLDER / "README.md").read_text()
+    text = (FOLDER / "README.md").read_text()
     for row in table[table["method"] == "vanilla"].itertuples():
-        assert f"| {row.task} | {row.n} | {row.value:.1f} (" in card
+        assert f"| {row.task} | {row.n} | {row.value:.1f} (" in text
+
+
+def test_the_card_can_be_written_again_where_the_model_was_not_trained(tmp_path):
+    curves = card.training_curves(tmp_path, FOLDER)
+    assert list(curves) == list(card.STAGES)
+    assert card.schedule(curves) in (FOLDER / "README.md").read_text()
+    for name, curve in curves.items():
+        curve.to_json(tmp_path / f"{name}.jsonl", orient="records", lines=True)
+    assert card.schedule(card.training_curves(tmp_path, FOLDER)) == card.schedule(curves)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The model card of pico-llava, written from what was measured."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +16,7 @@ STAGES = {
     "language": f"projector and language model, {GRID}x{GRID} patches",
     "relations": "the same, with more questions on where things are",
 }
+CURVE = "training_curve.csv"
 TEMPLATE = Path(__file__).with_name("card.md")
 
 
@@ -26,14 +26,14 @@ def write_card(
     """Writes `README.md` and the training curve into the checkpoint `target`.
 
     table, rows: accuracies and the answers behind them; findings: what the tower's attention shows;
-    folder: where training left its curves.
+    folder: where training left its curves, if it ran here; else those of `target` stay.
     """
-    curves = {name: _curve(folder / f"{name}.jsonl") for name in STAGES}
+    curves = training_curves(folder, target)
     whole = pd.concat([curve.assign(stage=name) for name, curve in curves.items()])
     whole = whole[["stage", *(c for c in whole.columns if c != "stage")]]
-    whole.to_csv(target / "training_curve.csv", index=False, float_format="%.4g")
+    whole.to_csv(target / CURVE, index=False, float_format="%.4g")
     text = TEMPLATE.read_text().format(
-        schedule=_schedule(curves),
+        schedule=schedule(curves),
         hours=sum(curve["cpu_seconds"].iloc[-1] for curve in curves.values()) / 3600,
         vocabulary=len(scenes.vocabulary()),
         vision_layers=VISION.num_hidden_layers,
@@ -45,11 +45,19 @@ def write_card(
     (target / "README.md").write_text(text)
 
 
-def _curve(path: Path) -> pd.DataFrame:
-    return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+def training_curves(folder: Path, target: Path) -> dict[str, pd.DataFrame]:
+    """The curve of every stage: from the training in `folder`, else as shipped with `target`."""
+    if all((folder / f"{name}.jsonl").is_file() for name in STAGES):
+        return {name: pd.read_json(folder / f"{name}.jsonl", lines=True) for name in STAGES}
+    shipped = pd.read_csv(target / CURVE)
+    return {
+        str(name): own.drop(columns="stage").dropna(axis=1, how="all")
+        for name, own in shipped.groupby("stage", sort=False)
+    }
 
 
-def _schedule(curves: dict[str, pd.DataFrame]) -> str:
+def schedule(curves: dict[str, pd.DataFrame]) -> str:
+    """Markdown table of the stages: steps, minutes of processor time, last loss."""
     lines = ["| stage | steps | CPU minutes | last loss |", "|---|---|---|---|"]
     for name, curve in curves.items():
         last, steps = curve.iloc[-1], STEPS[name][1]

@@ -1,15 +1,22 @@
+import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+from vzlib.experiments.settings import Redundancy
 from vzlib.paths import REPOSITORY
 from vzlib.plotting import COLUMN, save
 
+KINDS = ("pdf", "png", "csv", "json")
 DRAW = """
 import sys
+import pandas as pd
 from matplotlib.figure import Figure
+from vzlib.experiments.settings import Redundancy
 from vzlib.plotting import COLUMN, save, styled
 
 @styled
@@ -21,7 +28,8 @@ def draw(values):
     axes.legend()
     return figure
 
-save(draw([float(value) for value in sys.argv[1:]]), "example")
+values = [float(value) for value in sys.argv[1:]]
+save(draw(values), "example", pd.DataFrame({"value": values}), Redundancy(count=7))
 """
 
 
@@ -29,22 +37,32 @@ def draw(folder, *values, seed="0", epoch="0"):
     command = [sys.executable, "-c", DRAW, *map(str, values)]
     changes = {"VZLIB_FIGURES": str(folder), "PYTHONHASHSEED": seed, "SOURCE_DATE_EPOCH": epoch}
     subprocess.run(command, env={"PYTHONPATH": str(REPOSITORY), **changes}, check=True)
-    return [(folder / f"example.{kind}").read_bytes() for kind in ("pdf", "png")]
+    return [(folder / f"example.{kind}").read_bytes() for kind in KINDS]
 
 
 def test_equal_data_gives_equal_bytes_and_other_data_others(tmp_path):
     first = draw(tmp_path / "a", 1, 2, 3)
     assert draw(tmp_path / "b", 1, 2, 3, seed="1", epoch="999999999") == first
     other = draw(tmp_path / "c", 1, 2, 4)
-    assert other[0] != first[0] and other[1] != first[1]
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
-        "example.pdf",
-        "example.png",
-    ]
+    assert all(one != another for one, another in zip(first[:3], other[:3], strict=True))
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {f"example.{k}" for k in KINDS}
+
+
+def test_the_data_and_what_made_them_lie_beside_the_figure(tmp_path, monkeypatch):
+    draw(tmp_path / "a", 1, 0.1 + 0.2)
+    assert (tmp_path / "a" / "example.csv").read_text() == "value\n1\n0.3\n"
+    record = json.loads((tmp_path / "a" / "example.json").read_text())
+    assert record["settings_class"] == "Redundancy" and record["settings"]["count"] == 7
+    assert record["files"] == ["example.pdf", "example.png", "example.csv"]
+    monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / "b"))
+    parts = {"curve": pd.DataFrame({"a": [1]}), "bars": pd.Series([2], name="b").to_frame()}
+    save(Figure(), "two", parts, Redundancy())
+    assert (tmp_path / "b" / "two-curve.csv").read_text() == "a\n1\n"
+    assert (tmp_path / "b" / "two-bars.csv").read_text() == "b\n2\n"
 
 
 def test_fonts_are_embedded_and_the_width_is_that_of_the_column(tmp_path):
-    pdf, _ = draw(tmp_path, 1, 2)
+    pdf = draw(tmp_path, 1, 2)[0]
     assert b"/FontFile2" in pdf and b"/Type3" not in pdf
     with Image.open(tmp_path / "example.png") as image:
         assert abs(image.width / 300 - COLUMN) < 0.01
@@ -52,4 +70,4 @@ def test_fonts_are_embedded_and_the_width_is_that_of_the_column(tmp_path):
 
 def test_a_name_with_a_folder_is_refused():
     with pytest.raises(ValueError, match=r"figure name '\.\./away'"):
-        save(None, "../away")
+        save(Figure(), "../away", pd.DataFrame(), Redundancy())

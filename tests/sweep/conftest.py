@@ -63,7 +63,7 @@ from pathlib import Path
 from vzlib import durable
 
 
-def draw(rows):
+def draw(rows, settings):
     path = Path(os.environ["VZLIB_FIGURES"]) / "squares.csv"
     durable.write_whole(path, rows.to_csv(index=False))
     if len(rows) > 1 and os.environ.get("SQUARES_FIGURE"):
@@ -73,13 +73,13 @@ def draw(rows):
 
         figure = Figure()
         figure.add_subplot().plot(rows["number"], rows["square"])
-        save(figure, "squares")
+        save(figure, "squares", rows, settings)
 """
 
 CELLS = (
     "from vzlib.parameters import validate\n\nsettings = validate('squares', globals())",
     "from vzlib.experiments import squares\n\nrows = squares.measure(settings)",
-    "from vzlib.plotting.squares import draw\n\ndraw(rows)",
+    "from vzlib.plotting.squares import draw\n\ndraw(rows, settings)",
 )
 
 

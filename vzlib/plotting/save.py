@@ -1,13 +1,19 @@
-"""Write figures as PDF and PNG, the same bytes whenever the data are the same."""
+"""Write a figure, the data behind it and what made it: the same bytes whenever the data are."""
 
 import io
+import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import BaseModel
 
+from vzlib import durable
 from vzlib.paths import FIGURES
 from vzlib.plotting.style import STYLE, in_style
 
@@ -16,11 +22,14 @@ NOT_WRITTEN = {
     "pdf": dict.fromkeys(("CreationDate", "ModDate", "Creator", "Producer")),
     "png": {"Software": None},
 }
+DIGITS = "%.7g"  # what float32 holds
+
+Data = pd.DataFrame | Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The two files of a figure; as the last value of a notebook cell it shows the figure."""
+    """The pictures of a figure; as the last value of a notebook cell it shows the figure."""
 
     pdf: Path
     png: Path
@@ -31,26 +40,59 @@ class Saved:
 
 
 def folder() -> Path:
-    """Where figures go: $VZLIB_FIGURES, or figures/ of the repository."""
+    """Where figures and tables go: $VZLIB_FIGURES, or figures/ of the repository."""
     return Path(os.environ.get("VZLIB_FIGURES") or FIGURES).absolute()
 
 
-def save(figure: Figure, name: str) -> Saved:
-    """Write `<name>.pdf` and `<name>.png` (300 dpi, fonts embedded as type 42) into `folder()`.
+def save(figure: Figure, name: str, data: Data, settings: BaseModel) -> Saved:
+    """Write `<name>.pdf`, `<name>.png` (300 dpi, fonts embedded as type 42) and the data as CSV.
+
+    data: the tidy table that is drawn, written as `<name>.csv`; or several by name, written as
+        `<name>-<part>.csv`.
+    settings: those of the notebook, kept for the index of `folder()`.
 
     Each file appears by one rename, so a reader never sees half of it. Raises ValueError for a name
     that is no plain file name.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise ValueError(f"figure name {name!r}: use letters, digits, '_' and '-' only")
-    place = folder()
-    place.mkdir(parents=True, exist_ok=True)
-    paths = {}
+    check(name)
+    files = {}
     with in_style():  # parts of a figure, such as ticks, are only made when it is drawn
         for kind, metadata in NOT_WRITTEN.items():
             content = io.BytesIO()
             figure.savefig(content, format=kind, metadata=metadata)
-            aside = place / f".{name}.{os.getpid()}.{kind}"
-            aside.write_bytes(content.getvalue())
-            paths[kind] = aside.replace(place / f"{name}.{kind}")
-    return Saved(paths["pdf"], paths["png"], float(figure.get_figwidth()))
+            files[f"{name}.{kind}"] = content.getvalue()
+    parts = {"": data} if isinstance(data, pd.DataFrame) else data
+    for part, table in parts.items():
+        files[f"{name}-{part}.csv" if part else f"{name}.csv"] = csv(table)
+    publish(name, files, settings)
+    place = folder()
+    return Saved(place / f"{name}.pdf", place / f"{name}.png", float(figure.get_figwidth()))
+
+
+def check(name: str) -> None:
+    """Raises ValueError for a name that is no plain file name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ValueError(f"figure name {name!r}: use letters, digits, '_' and '-' only")
+
+
+def csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV with seven digits, without its index if that has no name."""
+    named = table.index.names != [None]
+    return table.to_csv(index=named, float_format=DIGITS, lineterminator="\n").encode()
+
+
+def publish(
+    name: str, files: Mapping[str, bytes], settings: BaseModel, **more: Any
+) -> dict[str, Any]:
+    """Write the files of a figure or table, and `<name>.json`, which says what made them."""
+    for file, content in files.items():
+        durable.write_whole(folder() / file, content)
+    record = {
+        "settings_class": type(settings).__name__,
+        "settings": settings.model_dump(mode="json"),
+        "files": list(files),
+        **more,
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    durable.write_whole(folder() / f"{name}.json", text)
+    return record

@@ -1,0 +1,102 @@
+"""Write a table as CSV, Markdown and LaTeX, the best of every column in bold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel
+
+from vzlib.plotting.save import check, csv, publish
+
+Direction = Literal["highest", "lowest"]
+BEST: dict[str, Literal["max", "min"]] = {"highest": "max", "lowest": "min"}
+BOLD = {"html": "font-weight: bold", "latex": "textbf:--rwrap"}
+ESCAPED = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+@dataclass(frozen=True)
+class SavedTable:
+    """A table as it is shown: cells are texts, `best` says which are bold."""
+
+    cells: pd.DataFrame
+    best: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        return _styled(self, "html").to_html()
+
+
+def save_table(
+    rows: pd.DataFrame,
+    name: str,
+    settings: BaseModel,
+    columns: Mapping[str, str],
+    *,
+    caption: str,
+    best: Mapping[str, tuple[str, Direction]] | None = None,
+    within: str | None = None,
+) -> SavedTable:
+    """Write `<name>.csv` (all of `rows`), `<name>.md` and `<name>.tex` (booktabs).
+
+    columns: what is shown, heading by heading, as a format of the columns of `rows`, such as
+        {"accuracy, %": "{value:.1f} [{low:.1f}, {high:.1f}]"}. A cell for which one of its values
+        is missing stays empty.
+    best: by heading, the column of `rows` that decides, and in which direction it is good.
+    within: the column of `rows` within each of whose values there is a best; else one in all.
+
+    Raises ValueError for a name that is no plain file name, KeyError for a column not in `rows`.
+    """
+    check(name)
+    cells = pd.DataFrame(
+        {heading: [_cell(form, row) for row in _records(rows)] for heading, form in columns.items()}
+    )
+    bold = pd.DataFrame(False, index=cells.index, columns=cells.columns)
+    for heading, (column, direction) in (best or {}).items():
+        bold[heading] = _is_best(rows.reset_index(drop=True), column, direction, within)
+    table = SavedTable(cells, bold)
+    marked = cells.mask(bold, "**" + cells + "**").map(lambda text: text.replace("|", "\\|"))
+    latex = _styled(table, "latex").to_latex(
+        hrules=True, caption=caption.translate(str.maketrans(ESCAPED)), label=f"tab:{name}"
+    )
+    files = {
+        f"{name}.csv": csv(rows),
+        f"{name}.md": f"{marked.to_markdown(index=False, disable_numparse=True)}\n\n{caption}\n",
+        f"{name}.tex": latex,
+    }
+    publish(name, {file: _bytes(text) for file, text in files.items()}, settings, caption=caption)
+    return table
+
+
+def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
+    return rows.to_dict("records")
+
+
+def _cell(form: str, row: Mapping[Any, Any]) -> str:
+    present = {name: value for name, value in row.items() if not pd.isna(value)}
+    try:
+        return form.format_map(present)
+    except KeyError as missing:
+        if missing.args[0] in row:
+            return ""
+        raise
+
+
+def _is_best(
+    rows: pd.DataFrame, column: str, direction: Direction, within: str | None
+) -> pd.Series:
+    groups = rows[within] if within else pd.Series(0, rows.index)
+    return rows[column] == rows.groupby(groups)[column].transform(BEST[direction])
+
+
+def _styled(table: SavedTable, kind: Literal["html", "latex"]) -> Any:
+    style = table.cells.style.hide(axis="index")
+    style = style.format(escape=kind).format_index(escape=kind, axis=1)
+    return style.apply(lambda _: table.best.map(lambda bold: BOLD[kind] if bold else ""), axis=None)
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode()

@@ -1,16 +1,18 @@
 """The token-budget sweep: what is planned, what is asked, and what the answers amount to."""
 
+import shutil
 from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib import results
+from vzlib import results, sources
 from vzlib.baselines import METHODS
 from vzlib.baselines.in_llm import METHODS as INSIDE_METHODS
 from vzlib.experiments import answering_speed, token_budget, token_budget_table
 from vzlib.experiments.settings import AnyMethod, TokenBudget
+from vzlib.paths import REPOSITORY
 
 FEW = ("visionzip", "random", "fastv")
 
@@ -37,6 +39,31 @@ def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
     assert table["measured"].to_dict() == {("fastv", 400): True, ("fastv", 64): False}
     nearest = table.loc[("fastv", 64)]
     assert (nearest["last"], nearest["average"]) == (1, pytest.approx((576 * 2 + 1) / 3))
+
+
+@pytest.mark.parametrize("edited", ["divprune", "visionzip", "in_llm/fastv", "patches"])
+def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edited):
+    shutil.copytree(REPOSITORY / "vzlib", tmp_path / "vzlib")
+    module = tmp_path / "vzlib" / "baselines" / f"{edited}.py"
+    module.write_text(module.read_text() + "\nEDITED = 1\n")
+    changed = set()
+    for name in ("vanilla", *get_args(AnyMethod)):
+        apart = token_budget._other_methods({"method": name})
+        before, after = (
+            sources.fingerprint(token_budget._measure, root, apart)
+            for root in (REPOSITORY, tmp_path)
+        )
+        changed |= {name} if before != after else set()
+    expected = {
+        "divprune": {"divprune"},
+        "visionzip": {"visionzip", "visionzip-paper"},
+        "in_llm/fastv": {"fastv"},
+        "patches": {
+            "vanilla",
+            *get_args(AnyMethod),
+        },  # vanilla uses it
+    }
+    assert changed == expected[edited]
 
 
 def test_the_last_layer_can_be_equalised_instead(scene_folder):
@@ -151,8 +178,8 @@ def test_the_conclusion_names_the_best_and_who_differs(answers):
 
 
 def test_numbers_of_the_paper_stand_beside_those_that_were_measured(answers):
-    beside = token_budget_table.beside_paper(token_budget_table.table(answers))
-    printed = beside.set_index(["method", "budget"])["paper"].to_dict()
+    beside = token_budget_table.with_paper(token_budget_table.table(answers))
+    printed = beside.set_index(["method", "budget"])["paper"].dropna().to_dict()
     assert printed == {
         ("vanilla", 576): 100, ("visionzip", 192): 98.5, ("fastv", 192): 88.2,
         ("visionzip", 64): 94.0,

@@ -11,7 +11,7 @@ from vzlib.experiments.attention_by_layer import MEASURES
 from vzlib.plotting import TEXT, look
 from vzlib.plotting.attention_by_layer import TITLES, attention_by_layer
 from vzlib.plotting.maps import map_grid, map_rows, overlay
-from vzlib.plotting.redundancy import redundancy
+from vzlib.plotting.redundancy import histogram, redundancy
 
 RANDOM = np.random.default_rng(0)
 GROUPS = [(kind, rule) for kind in ("photographs", "scenes") for rule in ("cls", "mean")]
@@ -33,6 +33,11 @@ def weights_and_curves():
     return pd.concat(rows), pd.concat(curves)
 
 
+def shares_and_curves():
+    rows, curves = weights_and_curves()
+    return histogram(rows), curves
+
+
 def profile():
     return pd.DataFrame(
         [
@@ -50,7 +55,7 @@ def examples():
 
 
 FIGURES = {
-    "redundancy": lambda: redundancy(*weights_and_curves(), (4, 9)),
+    "redundancy": lambda: redundancy(*shares_and_curves(), (4, 9)),
     "attention_by_layer": lambda: attention_by_layer(profile()),
     "map_grid": lambda: map_grid({"one": IMAGE}, {"cls": [MAP]}, {"cls": ["4 hold 50%"]}),
     "map_rows": lambda: map_rows(examples()),
@@ -95,7 +100,7 @@ def test_every_measure_has_a_panel():
 def test_every_token_is_in_the_histogram_however_small_its_weight():
     rows, curves = weights_and_curves()
     rows.loc[rows["patch"] == 35, "weight"] = 0.0
-    axes = redundancy(rows, curves, (4,)).axes[0]
+    axes = redundancy(histogram(rows), curves, (4,)).axes[0]
     assert [patch.get_data().values.sum() for patch in axes.patches] == pytest.approx([100] * 4)
 
 

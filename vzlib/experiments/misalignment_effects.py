@@ -83,6 +83,20 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def with_paper(effects: pd.DataFrame, ex2: str = "dominant") -> pd.DataFrame:
+    """The `effects` and, as `paper`, the percent of Table 5 (SparseVLM on TextVQA).
+
+    ex2: as in the settings.
+    """
+    published = paper.table(5).set_index("experiment")["change_percent"]
+    printed = {("sparsevlm", "ex1", "baseline"): published["Ex1"]}
+    printed["sparsevlm", EX2[ex2], "baseline"] = published["Ex2"]
+    of_means = effects["task"] == MEAN
+    keys = zip(effects["selector"], effects["one"], effects["other"], strict=True)
+    values = pd.Series([printed.get(key, float("nan")) for key in keys], effects.index)
+    return effects.assign(paper=values.where(of_means).astype(float))
+
+
 def _percent(rows: pd.DataFrame, one: str, other: str, points: float) -> Interval:
     """Percentage points as percent of the other's accuracy, which is measured too: delta method."""
     reference = rows["condition"] == other

@@ -78,22 +78,20 @@ def curves(rows: pd.DataFrame) -> pd.DataFrame:
     return score.merge(spent, on=["method", "budget"], how="left", sort=False)
 
 
-def beside_paper(table: pd.DataFrame) -> pd.DataFrame:
-    """Percent of vanilla here and in the paper's Table 1 (LLaVA-1.5-7B, mean of 11 benchmarks).
+def with_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """The `table` and, as `paper`, the percent of vanilla in the paper's Table 1 where it has one.
 
-    Columns: method, budget, measured, paper. Only what both have.
+    There it is that of LLaVA-1.5-7B, mean of 11 benchmarks.
     """
-    found = []
-    row: Any
-    for row in table.itertuples():
-        try:
-            printed = paper.score(PAPER_MODEL, PAPER_NAMES[row.method], row.budget, "average",
-                                  number=1)  # fmt: skip
-        except (KeyError, ValueError):
-            continue
-        measured = f"{row.percent:.1f} [{row.percent_low:.1f}, {row.percent_high:.1f}]"
-        found.append((row.method, row.budget, measured, printed))
-    return pd.DataFrame(found, columns=["method", "budget", "measured", "paper"])
+    pairs = zip(table["method"], table["budget"], strict=True)
+    return table.assign(paper=[_printed(method, budget) for method, budget in pairs])
+
+
+def _printed(method: str, budget: int) -> float:
+    try:
+        return paper.score(PAPER_MODEL, PAPER_NAMES[method], budget, "average", number=1)
+    except (KeyError, ValueError):
+        return NAN
 
 
 def verdicts(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,26 +14,42 @@ LEAST = 0.005  # of the weights may lie below the first bin, and are counted in 
 
 
 @styled
-def redundancy(rows: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[int]) -> Figure:
+def redundancy(shares: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[int]) -> Figure:
     """Two panels: a histogram of weights, and the attention held by the k most attended tokens.
 
-    rows: of `vzlib.experiments.redundancy.measure`; curves: of its `cumulative`.
+    shares: of `histogram`; curves: of `vzlib.experiments.redundancy.cumulative`.
     dominant: numbers of tokens to mark.
     """
     figure = Figure(figsize=(TEXT, 2.5))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1))
-    patches = rows[rows["patch"] >= 0]
-    even = patches.groupby(["images", "rule", "name"])["weight"].transform("mean")
-    relative = patches["weight"] / even
-    bins = _bins(relative.to_numpy())
-    for (kind, rule), weights in relative.groupby([patches["images"], patches["rule"]], sort=False):
-        _histogram(left, str(kind), str(rule), weights.to_numpy(), bins)
-    _label_histogram(left, bins)
+    for (kind, rule), own in shares.groupby(["images", "rule"], sort=False):
+        edges = [*own["low"], own["high"].iloc[-1]]
+        style = {"color": look(str(kind)).colour, "linestyle": look(str(rule)).line}
+        left.stairs(own["percent"], edges, linewidth=1.2, **style)
+    _label_histogram(left, shares["low"].min(), shares["high"].max())
     for (kind, rule), group in curves.groupby(["images", "rule"], sort=False):
         _curve(right, str(kind), str(rule), group, dominant)
     _label_curves(right, int(curves["tokens"].max()), dominant)
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
+
+
+def histogram(rows: pd.DataFrame) -> pd.DataFrame:
+    """Percent of the patches whose weight lies in a bin, an even share being 1.
+
+    rows: of `vzlib.experiments.redundancy.measure`. Columns: images, rule, low, high, percent;
+    the outer bins hold what lies beyond them.
+    """
+    patches = rows[rows["patch"] >= 0]
+    even = patches.groupby(["images", "rule", "name"])["weight"].transform("mean")
+    relative = patches["weight"] / even
+    bins = _bins(relative.to_numpy())
+    found = []
+    for key, weights in relative.groupby([patches["images"], patches["rule"]], sort=False):
+        counts, _ = np.histogram(np.clip(weights.to_numpy(), bins[0], bins[-1]), bins)
+        percent = 100 * counts / counts.sum()
+        found += [(*key, *bin) for bin in zip(bins, bins[1:], percent, strict=False)]
+    return pd.DataFrame(found, columns=["images", "rule", "low", "high", "percent"])
 
 
 def _bins(relative: np.ndarray) -> np.ndarray:
@@ -43,15 +59,9 @@ def _bins(relative: np.ndarray) -> np.ndarray:
     return np.logspace(low, high, int(high - low) * PER_DECADE + 1)
 
 
-def _histogram(axes: Axes, kind: str, rule: str, relative: np.ndarray, bins: np.ndarray) -> None:
-    counts, _ = np.histogram(np.clip(relative, bins[0], bins[-1]), bins)
-    share = 100 * counts / counts.sum()
-    axes.stairs(share, bins, color=look(kind).colour, linestyle=look(rule).line, linewidth=1.2)
-
-
-def _label_histogram(axes: Axes, bins: np.ndarray) -> None:
+def _label_histogram(axes: Axes, low: float, high: float) -> None:
     axes.set_xscale("log")
-    axes.set_xlim(bins[0], bins[-1])
+    axes.set_xlim(low, high)
     axes.set_ylim(bottom=0)
     axes.axvline(1, color="0.35", linewidth=0.7)
     top = axes.get_ylim()[1]

@@ -62,7 +62,7 @@ def save_table(
     latex = _styled(table, "latex").to_latex(
         hrules=True, caption=caption.translate(str.maketrans(ESCAPED)), label=f"tab:{name}"
     )
-    files = {
+    files: dict[str, str | bytes] = {
         f"{name}.csv": csv(rows),
         f"{name}.md": f"{marked.to_markdown(index=False, disable_numparse=True)}\n\n{caption}\n",
         f"{name}.tex": latex,

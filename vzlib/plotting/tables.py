@@ -1,0 +1,100 @@
+"""The tables that notebooks save: which columns are shown, and in which direction they are good."""
+
+import pandas as pd
+from pydantic import BaseModel
+
+from vzlib.plotting.style import look
+from vzlib.plotting.table import Direction, SavedTable, save_table
+
+INTERVAL = "{value:.1f} [{low:.1f}, {high:.1f}]"
+SIGNED = "{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def redundancy(summary: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """summary: of `vzlib.experiments.redundancy`."""
+    columns = {"images": "{images}", "scores": "{rule}", "quantity": "{quantity}"}
+    columns |= {"measured": INTERVAL, "if attention were even": "{even:.1f}"}
+    columns |= {"images measured": "{n}", "units": "{units}"}
+    caption = "How unevenly attention falls on visual tokens; 95 % intervals over units."
+    return save_table(summary, "01_redundancy_table", settings, columns, caption=caption)
+
+
+def attention_by_layer(profile: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """profile: of `vzlib.experiments.attention_by_layer`; a column for each measure."""
+    index = ["images", "rule", "n", "units", "layer"]
+    measures = list(dict.fromkeys(profile["measure"]))
+    wide = profile.pivot(index=index, columns="measure", values=["value", "low", "high"])
+    wide.columns = wide.columns.map("{0[1]}_{0[0]}".format)
+    columns = {"images": "{images}", "scores": "{rule}", "layer": "{layer}"}
+    columns |= {
+        measure: f"{{{measure}_value:.3g}} [{{{measure}_low:.3g}}, {{{measure}_high:.3g}}]"
+        for measure in measures
+    }
+    columns |= {"images measured": "{n}", "units": "{units}"}
+    caption = "Concentration of the received attention by layer; 95 % intervals over units."
+    name = "02_attention_by_layer_table"
+    return save_table(wide.reset_index(), name, settings, columns, caption=caption)
+
+
+def misalignment_ablation(effects: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """effects: of `vzlib.experiments.misalignment_effects`, `with_paper`; their means are shown."""
+    columns = {"selector": "{selector}", "condition": "{one}", "against": "{other}"}
+    columns |= {
+        "points": SIGNED,
+        "percent": "{percent:+.1f} [{percent_low:+.1f}, {percent_high:+.1f}]",
+        "the paper's percent": "{paper:+.1f}",
+        "p": "{p:.2g}",
+        "p (Holm)": "{holm:.2g}",
+        "n": "{n}",
+    }
+    caption = (
+        "Effect on accuracy of what a text-guided selector is offered, mean over tasks, paired by "
+        "question; 95 % intervals with images as units. The paper's percent is that of SparseVLM "
+        "on TextVQA (Table 5)."
+    )
+    means = effects[effects["task"] == "mean"]
+    return save_table(means, "05_misalignment_ablation_table", settings, columns, caption=caption)
+
+
+def token_budget(table: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """table: of `vzlib.experiments.token_budget_table`; in the style of Table 1 of the paper."""
+    names = list(table.columns)
+    tasks = names[names.index("n") + 1 : names.index("mean")]
+    columns = {"tokens": "{budget}", "method": "{label}", "at input": "{at_input:.0f}"}
+    columns |= {"per layer": "{average:.0f}", "GFLOPs": "{gflops:.2g}"}
+    columns |= {task: f"{{{task}:.1f}}" for task in tasks}
+    columns |= {
+        "mean": "{mean:.1f} [{low:.1f}, {high:.1f}]",
+        "% of vanilla": "{percent:.1f} [{percent_low:.1f}, {percent_high:.1f}]",
+        "the paper's %": "{paper:.1f}",
+        "to VisionZip": "{difference:+.1f} [{difference_low:+.1f}, {difference_high:+.1f}]",
+        "p (Holm)": "{p:.2g}",
+    }
+    best: dict[str, tuple[str, Direction]] = {task: (task, "highest") for task in (*tasks, "mean")}
+    best["% of vanilla"] = ("percent", "highest")
+    caption = (
+        "Accuracy in percent by visual tokens (per layer, on average) and method, 95 % intervals "
+        "with images as units, the best of each budget in bold. The paper's percent of vanilla is "
+        "that of LLaVA-1.5-7B on 11 benchmarks (Table 1)."
+    )
+    return save_table(
+        table.assign(label=[look(name).label for name in table["method"]]),
+        "06_token_budget_table",
+        settings,
+        columns,
+        caption=caption,
+        best=best,
+        within="budget",
+    )
+
+
+def dominant_contextual(differences: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """differences: of `vzlib.experiments.dominant_contextual`."""
+    columns = {"tokens": "{total}", "factor": "{factor}", "instead": "{choice}"}
+    columns |= {"points": SIGNED, "p": "{p:.2g}", "p (Holm)": "{holm:.2g}", "n": "{n}"}
+    caption = (
+        "What changes in accuracy, in percentage points, when one choice of the released method "
+        "is made otherwise; paired by question, 95 % intervals with images as units."
+    )
+    name = "07_dominant_contextual_table"
+    return save_table(differences, name, settings, columns, caption=caption)

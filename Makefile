@@ -11,16 +11,21 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures sweep test test-slow test-soak lab clean
+.PHONY: help reproduce figures report sweep test test-slow test-soak lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02") and write figures/
 	$(BIN)/python -m vzlib.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
+	$(BIN)/python -m vzlib.figures
 
 figures: $(READY)  ## redraw the figures from stored results; measures nothing
 	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
+	$(BIN)/python -m vzlib.figures
+
+report: $(READY)  ## write results/report.html: figures, tables, settings and environment in one offline page
+	$(BIN)/python -m vzlib.report
 
 sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=at a time, SLURM=workflow/slurm.yaml)
 	$(BIN)/python -m vzlib.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))

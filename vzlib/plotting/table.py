@@ -1,5 +1,6 @@
 """Write a table as CSV, Markdown and LaTeX, the best of every column in bold."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,11 +13,10 @@ from vzlib.plotting.save import check, csv, publish
 Direction = Literal["highest", "lowest"]
 BEST: dict[str, Literal["max", "min"]] = {"highest": "max", "lowest": "min"}
 BOLD = {"html": "font-weight: bold", "latex": "textbf:--rwrap"}
-ESCAPED = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"}
+ESCAPED = str.maketrans(
+    {**SPECIAL, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,11 @@ def save_table(
     for heading, (column, direction) in (best or {}).items():
         bold[heading] = _is_best(rows.reset_index(drop=True), column, direction, within)
     table = SavedTable(cells, bold)
-    marked = cells.mask(bold, "**" + cells + "**").map(lambda text: text.replace("|", "\\|"))
+    marked = cells.mask(bold, "**" + cells + "**").map(
+        lambda text: re.sub(r"[|<]", r"\\\g<0>", text)
+    )
     latex = _styled(table, "latex").to_latex(
-        hrules=True, caption=caption.translate(str.maketrans(ESCAPED)), label=f"tab:{name}"
+        hrules=True, caption=caption.translate(ESCAPED), label=f"tab:{name}"
     )
     files: dict[str, str | bytes] = {
         f"{name}.csv": csv(rows),

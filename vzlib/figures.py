@@ -1,0 +1,114 @@
+"""The index of saved figures and tables: python -m vzlib.figures writes it as README.md."""
+
+import json
+import shlex
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+
+from vzlib import durable
+from vzlib.parameters import settings_class
+from vzlib.paths import NOTEBOOKS
+from vzlib.plotting.save import folder
+from vzlib.reproduce import SCALES, find, parameters
+
+HEAD = """# Figures and tables
+
+Written by the notebooks, from measured rows: figures as PDF and PNG, tables as Markdown and LaTeX,
+the data behind each as CSV. Where the data are the same, so is every byte. `make figures` redraws
+all of it from stored results; the command beside each measures what the store lacks. This page is
+written by `vzlib/figures.py`.
+"""
+WIDTH = 420  # of a thumbnail, in pixels
+
+
+class Drawn(NamedTuple):
+    """A figure or a table that was saved.
+
+    caption: of a table; empty for a figure. notebook: its stem; None if none has these settings.
+    """
+
+    name: str
+    files: list[str]
+    settings: dict[str, Any]
+    caption: str
+    notebook: str | None
+
+
+def drawn(place: Path) -> list[Drawn]:
+    """What was saved in a folder, by notebook and name."""
+    notebooks = {settings_class(path.stem[3:]).__name__: path.stem for path in find()}
+    found = []
+    for path in sorted(place.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if "settings_class" in record:
+            notebook = notebooks.get(record["settings_class"])
+            caption = record.get("caption", "")
+            found.append(Drawn(path.stem, record["files"], record["settings"], caption, notebook))
+    return sorted(found, key=lambda one: (one.notebook or "", one.name))
+
+
+def title(notebook: str) -> str:
+    """The heading of a notebook."""
+    cells = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4).cells
+    return str(cells[0].source).splitlines()[0].removeprefix("# ")
+
+
+def command(notebook: str, settings: dict[str, Any]) -> str:
+    """What measures and draws with these settings."""
+    cls = settings_class(notebook[3:])
+    for scale in ("default", *SCALES):
+        own = cls(**parameters(notebook, scale)).model_dump(mode="json")
+        if own == settings:
+            chosen = "" if scale == "default" else f"SCALE={scale} "
+            return f"make reproduce {chosen}NOTEBOOKS={notebook[:2]}"
+    own = cls(**parameters(notebook, "default")).model_dump(mode="json")
+    changes = [
+        f"-p {name} {shlex.quote(json.dumps(value, ensure_ascii=False))}"
+        for name, value in settings.items()
+        if value != own.get(name)
+    ]
+    return " ".join([".venv/bin/python -m vzlib.reproduce", notebook[:2], *changes])
+
+
+def page(place: Path) -> str:
+    """The index of a folder, as Markdown."""
+    parts = [HEAD]
+    for notebook, group in groupby(drawn(place), lambda one: one.notebook):
+        parts.append(f"## {title(notebook) if notebook else 'Of no notebook'}\n")
+        for settings, same in groupby(group, lambda one: one.settings):
+            if notebook:
+                parts.append(f"`{command(notebook, settings)}`\n")
+            parts.append(_settings(settings))
+            parts += [_entry(one) for one in same]
+    return "\n".join(parts)
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    pairs = (
+        f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()
+    )
+    return f"Settings: {'; '.join(pairs)}\n"
+
+
+def _entry(one: Drawn) -> str:
+    links = ", ".join(f"[{file}]({file})" for file in one.files)
+    if one.caption:
+        return f"**{one.name}**: {one.caption} {links}\n"
+    picture = f'<a href="{one.name}.pdf"><img src="{one.name}.png" width="{WIDTH}"></a>'
+    return f"**{one.name}**: {links}\n\n{picture}\n"
+
+
+def main() -> int:
+    """Write the index of the folder that figures go to."""
+    place = folder()
+    durable.write_whole(place / "README.md", page(place))
+    print(f"{len(drawn(place))} figures and tables in {place / 'README.md'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,12 +8,17 @@ import fcntl
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 logger = logging.getLogger(__name__)
+
+
+class NotWritable(RuntimeError):
+    """The store cannot be written: it is full, read-only or somebody else's. It lost nothing."""
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -45,6 +50,34 @@ def remove(folder: Path, aside: Path) -> None:
     shutil.rmtree(aside)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise the OSError that keeps a folder from being written, if there is one, before work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(2**16))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turn what the system says of a store that cannot be written into one error for the user.
+
+    Raises:
+        NotWritable: naming the store, the reason and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error  # of many
+        reason = os.strerror(error.errno) if error.errno else first
+        where = f" ({error.filename})" if error.filename else ""
+        raise NotWritable(
+            f"the store {root} cannot be written: {reason}{where}; free it, or name another folder "
+            "in $VZLIB_RESULTS; what it holds is unharmed"
+        ) from error
+
+
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold the lock `path`, waiting for it if need be; `what` is told to who has to wait."""
@@ -59,12 +92,15 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[IO[str] | None]:
-    """Hold the lock `path` and give its file, or give None if another process holds it."""
+def try_lock(path: Path, *, shared: bool = False) -> Iterator[IO[str] | None]:
+    """Hold the lock `path` and give its file, or give None if another process holds it.
+
+    Many may hold a lock that all of them hold `shared`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             yield None
         else:

@@ -73,6 +73,7 @@ def compute(
 
     Raises:
         MissingResult: there is no sound entry and $VZLIB_STORE_ONLY is 1.
+        durable.NotWritable: the store is full or read-only; told before computing, if it is so.
         ValueError: the name is no folder name, or the settings hold what JSON cannot.
         TypeError: the function returned something else than rows.
     """
@@ -132,8 +133,12 @@ def compute_each(
             "unset VZLIB_STORE_ONLY to compute it"
         )
     with ExitStack() as locks:
-        for key in missing:  # in one order for all processes, so that none waits in a circle
-            locks.enter_context(durable.locked(root / ".locks" / key, f"{experiment} {key[:12]}"))
+        with durable.writing(root):
+            if missing:
+                durable.check_writable(root / ".aside")
+            for key in missing:  # in one order for all processes, so that none waits in a circle
+                lock = durable.locked(root / ".locks" / key, f"{experiment} {key[:12]}")
+                locks.enter_context(lock)
         for key in missing:  # another process may have computed it while this one waited
             found[key] = _find(root / experiment / key)
         missing = [key for key in wanted if found[key] is None]
@@ -144,7 +149,8 @@ def compute_each(
                 tables = _tables(outcome, experiment)
                 record = {**wanted[key][1], "function": sources.name(code), **finish()}
                 record |= {"apart": sorted(apart(wanted[key][0])), "rows": len(tables[ROWS])}
-                _publish(root / experiment / key, tables, record, root / ".aside" / key)
+                with durable.writing(root):
+                    _publish(root / experiment / key, tables, record, root / ".aside" / key)
                 found[key] = read(root / experiment / key)
     return [table for key in keys if (table := found[key]) is not None]
 
@@ -275,18 +281,21 @@ def _publish(
 ) -> None:
     """Write an entry into `aside`, then publish it by one rename. Needs the lock of the key."""
     shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
-    aside.mkdir(parents=True)
-    for name, table in tables.items():
-        table.to_parquet(aside / name, index=False)
-    record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
-    record["digest"] = _hash(_canonical(record).encode())
-    (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    if folder.exists():  # damaged: kept for whoever wants to know, until the next damage
-        damaged = folder.parents[1] / ".damaged" / folder.name
-        shutil.rmtree(damaged, ignore_errors=True)
-        damaged.parent.mkdir(exist_ok=True)
-        folder.rename(damaged)
-    durable.publish(aside, folder)
+    try:
+        aside.mkdir(parents=True)
+        for name, table in tables.items():
+            table.to_parquet(aside / name, index=False)
+        record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
+        record["digest"] = _hash(_canonical(record).encode())
+        (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if folder.exists():  # damaged: kept for whoever wants to know, until the next damage
+            damaged = folder.parents[1] / ".damaged" / folder.name
+            shutil.rmtree(damaged, ignore_errors=True)
+            damaged.parent.mkdir(exist_ok=True)
+            folder.rename(damaged)
+        durable.publish(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # a part, on a full disk
 
 
 if __name__ == "__main__":

@@ -22,19 +22,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         parser.error(f"--jobs {options.jobs}: allowed are whole numbers from 1")
-    from vzlib import results
+    from vzlib import durable
     from vzlib.parameters import ParameterError
     from vzlib.sweep import cluster, coordinator, sweep_file
 
     try:
         slurm = cluster.read(options.slurm) if options.slurm else None
         failures = coordinator.run(sweep_file.read(options.sweep), options.jobs, slurm)
-    except (ParameterError, sweep_file.SweepError, coordinator.Refused) as error:
+    except (
+        ParameterError,
+        sweep_file.SweepError,
+        coordinator.Refused,
+        durable.NotWritable,
+    ) as error:
         print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        what = error.strerror or error.args[0][0][-1]  # the first of those that a copy collects
-        print(f"{error.filename or results.location()}: {what}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -38,15 +38,19 @@ def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
     Raises:
         Refused: another coordinator is at work on it.
         SweepError: the experiment refuses a point; nothing ran.
+        durable.NotWritable: nothing ran, unless the disk filled meanwhile.
     """
     place = folder(sweep)
-    with _alone(place, sweep.name):
-        missing = [p for p in sweep.points if not places.published(place, p.label).exists()]
-        sweep_file.check(sweep, missing)
+    missing = _missing(sweep, place)
+    if not missing and not _drawing(sweep, place):
+        print(f"{sweep.name}: {len(sweep.points)} points, 0 to compute", flush=True)
+        return []  # a store that can only be read is enough
+    sweep_file.check(sweep, missing)
+    with durable.writing(results.location()), _alone(place, sweep.name):
+        durable.check_writable(place)
+        missing = _missing(sweep, place)  # another coordinator may just have ended
         print(f"{sweep.name}: {len(sweep.points)} points, {len(missing)} to compute", flush=True)
         version = _drawing(sweep, place)
-        if not missing and not version:
-            return []
         copy = _freeze(sweep, place)
         _use(copy, slurm.cpus if slurm else max(1, (os.cpu_count() or 1) // jobs))
         if missing:
@@ -57,6 +61,10 @@ def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
         if version and not failures:
             failures += _draw(sweep, place, copy, version)
         return failures
+
+
+def _missing(sweep: Sweep, place: Path) -> list[Point]:
+    return [p for p in sweep.points if not places.published(place, p.label).exists()]
 
 
 @contextmanager
@@ -83,6 +91,7 @@ def _freeze(sweep: Sweep, place: Path) -> Path:
     copy = frozen.freeze(sweep.notebook, place / "code")
     if sweep_file.code_of(copy / "notebooks" / sweep.notebook.name, copy) != sweep.code:
         raise sweep_file.SweepError("the code changed while the sweep started; start it again")
+    frozen.remove_unused(place, copy)
     return copy
 
 
@@ -165,7 +174,10 @@ def _draw(sweep: Sweep, place: Path, copy: Path, version: str) -> list[str]:
         with _into(place / "snakemake.log"), reproduce.own_kernel() as config:
             reproduce.execute(notebook, sweep.draw or {}, published, config, cwd=cwd)
     except Exception as error:
-        return [f"{sweep.notebook.stem} drawing, {reproduce.explain(error)}"]
+        failure = f"{sweep.notebook.stem} drawing, {reproduce.explain(error)}"
+        if getattr(error, "ename", "") == results.MissingResult.__name__:
+            failure += f"; remove {place / 'points'}, and what the store lost is measured again"
+        return [failure]
     durable.write_whole(place / "drawn", version)
     print(f"{sweep.name}: drawn in {published}", flush=True)
     return []
@@ -196,3 +208,8 @@ def _failures(sweep: Sweep, place: Path) -> Iterator[str]:
                 lost += 1
     if lost:
         yield f"{lost} points ended without an error of their own; see {place / 'snakemake.log'}"
+        try:  # the disk may have been too full to write an error down
+            with durable.writing(results.location()):
+                durable.check_writable(place)
+        except durable.NotWritable as error:
+            yield str(error)

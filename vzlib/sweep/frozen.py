@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vzlib import durable, provenance
 from vzlib.paths import CHECKPOINTS, PAPER, REPOSITORY
+from vzlib.sweep import places
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -21,21 +22,38 @@ def freeze(notebook: Path, folder: Path) -> Path:
     aside = folder / f".{os.getpid()}"
     for left in folder.glob(".*"):  # by a coordinator that was killed
         shutil.rmtree(left)
-    shutil.copytree(REPOSITORY / "vzlib", aside / "vzlib", ignore=IGNORED)
-    shutil.copytree(PAPER, aside / PAPER.relative_to(REPOSITORY), ignore=IGNORED)
-    (aside / "notebooks").mkdir()
-    shutil.copy(notebook, aside / "notebooks")
-    shutil.copy(REPOSITORY / "Snakefile", aside)
-    state = json.dumps(provenance.commit())
-    (aside / provenance.FROZEN).write_text(state, encoding="utf-8")
-    (aside / CHECKPOINTS.name).symlink_to(CHECKPOINTS)
-    digest = hashlib.sha256()
-    for path in sorted(path for path in aside.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(aside)} {path.stat().st_size} ".encode())
-        digest.update(path.read_bytes())
-    copy = folder / digest.hexdigest()[:12]
-    if copy.exists():
-        shutil.rmtree(aside)
-    else:
-        durable.publish(aside, copy)
+    try:
+        _copy(notebook, aside)
+        digest = hashlib.sha256()
+        for path in sorted(path for path in aside.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(aside)} {path.stat().st_size} ".encode())
+            digest.update(path.read_bytes())
+        copy = folder / digest.hexdigest()[:12]
+        if not copy.exists():
+            durable.publish(aside, copy)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # one copy is enough; half of one is of no use
     return copy
+
+
+def _copy(notebook: Path, target: Path) -> None:
+    shutil.copytree(REPOSITORY / "vzlib", target / "vzlib", ignore=IGNORED)
+    shutil.copytree(PAPER, target / PAPER.relative_to(REPOSITORY), ignore=IGNORED)
+    (target / "notebooks").mkdir()
+    shutil.copy(notebook, target / "notebooks")
+    shutil.copy(REPOSITORY / "Snakefile", target)
+    state = json.dumps(provenance.commit())
+    (target / provenance.FROZEN).write_text(state, encoding="utf-8")
+    (target / CHECKPOINTS.name).symlink_to(CHECKPOINTS)
+
+
+def remove_unused(run: Path, kept: Path) -> None:
+    """Remove the copies of a sweep's earlier runs, except those that a job still uses.
+
+    Such jobs are left from a coordinator that was killed, on this machine or in a cluster.
+    """
+    for copy in kept.parent.glob("[!.]*"):
+        if copy != kept:
+            with durable.try_lock(places.code_lock(run, copy)) as lock:
+                if lock:
+                    durable.remove(copy, copy.with_name(f".{copy.name}"))

@@ -1,4 +1,4 @@
-"""Where a run of a sweep keeps what belongs to a point."""
+"""Where a run of a sweep keeps what belongs to a point, and its locks."""
 
 from pathlib import Path
 
@@ -16,3 +16,8 @@ def lock(run: Path, label: str) -> Path:
 def record(run: Path, label: str) -> Path:
     """What is known of the last execution: state, process, host, attempt and what failed."""
     return run / "records" / f"{label}.json"
+
+
+def code_lock(run: Path, copy: Path) -> Path:
+    """The lock that every job which uses a copy of the code holds, shared."""
+    return run / "locks" / f"code-{copy.name}"

@@ -24,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
 from vzlib import durable, reproduce
-from vzlib.sweep.places import lock, published, record
+from vzlib.sweep.places import code_lock, lock, published, record
 
 
 def run_job(plan_file: Path, job: str, attempt: int = 1) -> int:
@@ -37,7 +37,11 @@ def run_job(plan_file: Path, job: str, attempt: int = 1) -> int:
     plan = json.loads(plan_file.read_text(encoding="utf-8"))
     run, labels = Path(plan["run"]), plan["jobs"][job]
     failed = 0
-    with reproduce.own_kernel() as config, tempfile.TemporaryDirectory() as figures:
+    with (
+        durable.try_lock(code_lock(run, plan_file.parent), shared=True),
+        reproduce.own_kernel() as config,
+        tempfile.TemporaryDirectory() as figures,
+    ):
         os.environ["VZLIB_FIGURES"] = figures  # those of single points are in their notebooks
         with _kernel(config) as kernel:
             for label in labels:

@@ -11,6 +11,10 @@ AnyMethod = Literal[
     "visionzip", "visionzip-paper", "fastervlm", "vispruner", "divprune", "prumerge-plus", "tome",
     "pooling", "uniform", "random", "fastv", "sparsevlm", "pyramiddrop",
 ]  # fmt: skip
+Llava = Literal[
+    "llava-1.5-7b", "llava-1.5-13b", "llava-next-7b", "llava-next-13b", "llava-small",
+    "llava-small-2x",
+]  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -117,3 +121,27 @@ class DominantContextual(Settings):
     each: int = Field(100, ge=2)  # questions per task
     # Visual tokens per image; fewer than 12 cannot be split in all the ways that are compared.
     totals: tuple[Annotated[int, Field(ge=12)], ...] = Field((64, 128, 192), min_length=1)
+
+
+class Efficiency(Settings):
+    """08_efficiency: time by part, memory and FLOPs, on models with random weights."""
+
+    geometry: Llava = "llava-small"  # see vzlib.efficiency.geometry
+    larger: Llava | None = "llava-small-2x"  # stands to it as 13B to 7B; VisionZip and vanilla only
+    device: str = "auto"  # or "cpu", "cuda"; or the name of a device whose results are stored
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    methods: tuple[Literal["visionzip", "visionzip-usual", "fastv", "sparsevlm"], ...] = Field(
+        ("visionzip", "visionzip-usual", "fastv", "sparsevlm"), min_length=1
+    )
+    budgets: tuple[Positive, ...] = Field((640, 320, 160), min_length=1)  # for all views together
+    before: int = Field(35, ge=1)  # tokens of the prompt before the image
+    after: int = Field(25, ge=1)  # and after it
+    new_tokens: int = Field(8, ge=2)  # words of the answer
+    repetitions: int = Field(20, ge=4)
+    limit: float = Field(0.25, gt=0)  # widest interquartile range / median that is reported
+
+    @model_validator(mode="after")
+    def _two_geometries(self) -> "Efficiency":
+        if self.geometry == self.larger:
+            raise ValueError(f"larger={self.larger!r} must differ from geometry")
+        return self

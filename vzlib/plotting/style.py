@@ -68,6 +68,7 @@ LOOKS = {
     # methods, by the names under which they are registered
     "vanilla": Look("all tokens", "#000000", "s"),
     "visionzip": Look("VisionZip (code)", "#D55E00", "o"),
+    "visionzip-usual": Look("VisionZip, the usual way", "#999933", "o", "--"),
     "visionzip-paper": Look("VisionZip (paper)", "#E69F00", "D", "--"),
     "random": Look("random", "#7F7F7F", "x", ":"),
     "uniform": Look("uniform", "#56B4E9", "v", ":"),

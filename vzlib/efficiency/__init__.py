@@ -1,0 +1,1 @@
+"""What a model costs: time by part, peak memory and FLOPs, on geometries that need no download."""

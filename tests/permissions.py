@@ -8,6 +8,12 @@ from pathlib import Path
 
 IGNORING = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of <linux/capability.h>
 VERSION, DROP_BOUND = 0x20080522, 24  # _LINUX_CAPABILITY_VERSION_3, PR_CAPBSET_DROP
+# Code after which what this process starts obeys permissions; who is not root does anyhow.
+OBEY_FROM_NOW_ON = f"""
+import ctypes
+for number in {IGNORING}:
+    ctypes.CDLL(None).prctl({DROP_BOUND}, number, 0, 0, 0)
+"""
 
 
 class _Header(ctypes.Structure):
@@ -34,13 +40,6 @@ def obeyed() -> Iterator[None]:
     finally:
         sets[0].effective = before
         assert libc.capset(ctypes.byref(header), sets) == 0
-
-
-def obey_from_now_on() -> None:
-    """The program that this process is about to start obeys permissions: for `preexec_fn`."""
-    if os.geteuid() == 0:
-        for number in IGNORING:
-            assert ctypes.CDLL(None).prctl(DROP_BOUND, number, 0, 0, 0) == 0
 
 
 @contextmanager

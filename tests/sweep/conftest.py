@@ -19,9 +19,10 @@ from vzlib.paths import PAPER, REPOSITORY
 SETTINGS = """
 
 class Squares(Settings):
-    number: int = Field(1, ge=0, lt=100)
+    number: int = Field(1, ge=0, lt=10_000)
     numbers: tuple[int, ...] = ()
-    bad: int = -1
+    bad: int = -1  # raises
+    large: int = -1  # has rows of more than a megabyte
 """
 
 EXPERIMENT = """
@@ -29,6 +30,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from vzlib import results
@@ -41,19 +43,28 @@ def measure(settings):
     if settings.number == settings.bad:
         raise ZeroDivisionError("the bad number")
     numbers = settings.numbers or (settings.number,)
-    points = [{"number": number} for number in numbers]
-    return pd.concat(results.compute("squares", point, _measure) for point in points)
+    points = [{"number": number, "rows": 1} for number in numbers]
+    if settings.number == settings.large:
+        points[0]["rows"] = 200_000
+    each = [results.compute_each("squares", [point], _measure, apart=_unused) for point in points]
+    return pd.concat(table for tables in each for table in tables)
 
 
-def _measure(point):
-    number = point["number"]
+def _unused(point):
+    return () if point["number"] else ["vzlib.experiments.power"]
+
+
+def _measure(points):
+    ((number, rows),) = (tuple(point.values()) for point in points)
     (LOG / f"{number}.{os.getpid()}.start").touch()
     until = time.monotonic() + float(os.environ.get("SQUARES_SECONDS", "0"))
     total = 0
     while time.monotonic() < until:
         total += 1
     (LOG / f"{number}.{os.getpid()}.end").touch()
-    return pd.DataFrame({"number": [number], "square": [power.square(number)]})
+    square = power.square(number) if number else 0
+    table = pd.DataFrame({"number": [number] * rows, "square": square})
+    return [table.assign(noise=np.random.default_rng(0).random(rows)) if rows > 1 else table]
 """
 
 PLOTTING = """
@@ -64,8 +75,6 @@ from vzlib import durable
 
 
 def draw(rows, settings):
-    path = Path(os.environ["VZLIB_FIGURES"]) / "squares.csv"
-    durable.write_whole(path, rows.to_csv(index=False))
     if len(rows) > 1 and os.environ.get("SQUARES_FIGURE"):
         from matplotlib.figure import Figure
 
@@ -74,6 +83,9 @@ def draw(rows, settings):
         figure = Figure()
         figure.add_subplot().plot(rows["number"], rows["square"])
         save(figure, "squares", rows, settings)
+    else:
+        path = Path(os.environ["VZLIB_FIGURES"]) / "squares.csv"
+        durable.write_whole(path, rows.to_csv(index=False))
 """
 
 CELLS = (
@@ -116,7 +128,7 @@ class Clone:
         return path
 
     def notebook(self, title: str, *cells: str) -> None:
-        parameters = new_code_cell("number = 1\nnumbers = []\nbad = -1")
+        parameters = new_code_cell("number = 1\nnumbers = []\nbad = large = -1")
         parameters.metadata["tags"] = ["parameters"]
         parts = [new_markdown_cell(title), parameters, *map(new_code_cell, cells)]
         (self.folder / "notebooks").mkdir(exist_ok=True)
@@ -127,9 +139,12 @@ class Clone:
         content = {"notebook": "90_squares", "grid": {"number": list(numbers)}, **more}
         return str(self.write("params/sweeps/squares.yaml", yaml.safe_dump(content)))
 
-    def start(self, *arguments: str, **more) -> subprocess.Popen:
-        """Start the coordinator in a process group of its own."""
+    def start(self, *arguments: str, first: str = "") -> subprocess.Popen:
+        """Start the coordinator in a process group of its own; `first` is code to run before."""
         command = [sys.executable, "-m", "vzlib.sweep", *arguments]
+        if first:
+            code = f"{first}\nimport os, sys\nos.execv(sys.executable, sys.argv[1:])"
+            command = [sys.executable, "-c", code, *command]
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -138,11 +153,10 @@ class Clone:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **more,
         )
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        process = self.start(*arguments)
+    def run(self, *arguments: str, first: str = "") -> subprocess.CompletedProcess:
+        process = self.start(*arguments, first=first)
         out, err = process.communicate(timeout=600)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -159,6 +173,28 @@ class Clone:
 
     def published(self) -> list[Path]:
         return sorted((self.place / "points").glob("[!.]*.ipynb"))
+
+    def stored(self) -> set[int]:
+        """The numbers whose rows are in the store."""
+        from vzlib import results
+
+        records = map(results.provenance_of, results.entries(self.store))
+        return {record["settings"]["number"] for record in records}
+
+    def finish(self, path: str) -> None:
+        """Publish a notebook for every point of a sweep file, as if it had been run."""
+        code = (
+            "import sys; from pathlib import Path; from vzlib.sweep import sweep_file as file\n"
+            "for point in file.read(Path(sys.argv[1])).points: print(point.label)"
+        )
+        command = [sys.executable, "-c", code, path]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        (self.place / "points").mkdir(parents=True)
+        for label in done.stdout.split():
+            notebook = self.folder / "notebooks" / "90_squares.ipynb"
+            shutil.copy(notebook, self.place / "points" / f"{label}.ipynb")
 
     def records(self) -> list[dict]:
         return [json.loads(path.read_text()) for path in (self.place / "records").glob("[!.]*")]

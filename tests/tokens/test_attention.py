@@ -3,6 +3,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vzlib.tokens import cls_attention, received_attention
+from vzlib.tokens.column_sum import column_sum
 
 SCALE = 0.4
 
@@ -28,21 +29,24 @@ def whole_map(queries, keys, valid=None):
     return logits.softmax(dim=-1)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 35, 69, 70, 512])
+BLOCKS = [1, 70 * 20, 70 * 70, 70 * 70 * 2, 70 * 70 * 4, None]  # rows, one head, two, an image
+
+
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_equals_the_column_mean_of_the_map(chunk, dtype):
+def test_equals_the_column_mean_of_the_map(block, dtype):
     queries, keys = heads(dtype=dtype)
-    received = received_attention(queries, keys, SCALE, chunk=chunk)
+    received = received_attention(queries, keys, SCALE, block=block)
     assert received.dtype == torch.float32
     expected = whole_map(queries, keys).mean(dim=(1, 2)).float()
     torch.testing.assert_close(received, expected, rtol=2e-6, atol=0)
     torch.testing.assert_close(received.sum(dim=1), torch.ones(2))
 
 
-@pytest.mark.parametrize("chunk", [7, 512])
-def test_padding_neither_votes_nor_receives(chunk):
+@pytest.mark.parametrize("block", BLOCKS)
+def test_padding_neither_votes_nor_receives(block):
     (queries, keys), valid = heads(), padding()
-    received = received_attention(queries, keys, SCALE, valid, chunk=chunk)
+    received = received_attention(queries, keys, SCALE, valid, block=block)
     rows = whole_map(queries, keys, valid).mean(dim=1)
     expected = torch.stack([row[mask].mean(dim=0) for row, mask in zip(rows, valid, strict=True)])
     torch.testing.assert_close(received, expected.float(), rtol=2e-6, atol=0)
@@ -88,7 +92,7 @@ def test_other_queries_than_the_tokens_all_vote():
 
 def test_float64_stays_float64():
     queries, keys = heads(dtype=torch.float64)
-    received = received_attention(queries, keys, SCALE, chunk=16)
+    received = received_attention(queries, keys, SCALE, block=1)
     torch.testing.assert_close(received, whole_map(queries, keys).mean(dim=(1, 2)))
 
 
@@ -110,27 +114,37 @@ def test_no_gradient_keeps_the_map():
 
 
 class Largest(TorchDispatchMode):
-    """The most elements any operation put out."""
+    """The most elements any operation put out, views of what there is left out."""
 
     elements = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
-        if isinstance(out, torch.Tensor):
+        if isinstance(out, torch.Tensor) and not function.is_view:
             self.elements = max(self.elements, out.numel())
         return out
 
 
-def test_never_more_than_a_chunk_of_the_map():
+@pytest.mark.parametrize("rows", [30, 60, 100])
+def test_never_more_than_a_block_of_the_map(rows):
     (queries, keys), valid = heads(queries=300, tokens=300), padding(tokens=300)
     with Largest() as largest:
-        received_attention(queries, keys, SCALE, valid, chunk=16)
-    assert largest.elements == 2 * 3 * 16 * 300
+        received_attention(queries, keys, SCALE, valid, block=rows * 300)
+    assert largest.elements == rows * 300
+
+
+@pytest.mark.parametrize(("batch", "heads", "tokens"), [(1, 4, 16384), (2, 1, 65536), (4, 16, 729)])
+def test_memory_grows_with_the_tokens_and_not_with_their_square(batch, heads, tokens):
+    queries = torch.empty(batch, heads, tokens, 64, device="meta")
+    with Largest() as largest:
+        column_sum(queries, queries, SCALE, block=2**19)
+    assert largest.elements <= max(2**19, 16 * tokens, batch * heads * tokens)
+    assert largest.elements < tokens**2
 
 
 def test_meta_device_so_no_synchronisation():
     (queries, keys), valid = (tensor.to("meta") for tensor in heads()), padding().to("meta")
-    received = received_attention(queries, keys, SCALE, valid, chunk=16)
+    received = received_attention(queries, keys, SCALE, valid, block=1)
     assert received.is_meta and received.shape == (2, 70) and received.dtype == torch.float32
 
 
@@ -138,7 +152,7 @@ def test_compiles_as_one_graph():
     (queries, keys), valid = heads(), padding()
     compiled = torch.compile(received_attention, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(
-        compiled(queries, keys, SCALE, valid, chunk=16),
+        compiled(queries, keys, SCALE, valid, block=1),
         received_attention(queries, keys, SCALE, valid),
     )
 
@@ -152,9 +166,21 @@ def test_compiles_as_one_graph():
         (lambda queries, keys: (queries[..., :4], keys, SCALE), "must agree in B, H and d"),
         (lambda queries, keys: (queries, keys, SCALE, torch.ones(2, 70)), "bool of shape"),
         (lambda queries, keys: (queries, keys, SCALE, padding(tokens=69)), r"shape \(2, 70\)"),
-        (lambda queries, keys: (queries, keys, SCALE, None, 0), "chunk=0 must be at least 1"),
+        (lambda queries, keys: (queries.half(), keys, SCALE), "one dtype .* torch.float16"),
+        (lambda queries, keys: (queries.int(), keys.int(), SCALE), "bfloat16.*not torch.int32"),
+        (lambda queries, keys: (queries.to("meta"), keys, SCALE), "on meta, but keys on cpu"),
+        (lambda queries, keys: (queries[:, :, :0], keys, SCALE), "at least one image, head, query"),
+        (lambda queries, keys: (queries, keys[:, :, :0], SCALE), "at least one image, head, query"),
+        (lambda queries, keys: (queries[:0], keys[:0], SCALE), "at least one image, head, query"),
     ],
 )
 def test_arguments_that_do_not_fit(change, message):
     with pytest.raises(ValueError, match=message):
         received_attention(*change(*heads()))
+
+
+def test_options_that_do_not_fit():
+    with pytest.raises(ValueError, match="block=0 must be at least 1"):
+        received_attention(*heads(), SCALE, block=0)
+    with pytest.raises(ValueError, match=r"log_sum_exp must be .* \(2, 3, 70\), not \(2, 70\)"):
+        received_attention(*heads(), SCALE, log_sum_exp=torch.zeros(2, 70))

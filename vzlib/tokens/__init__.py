@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         top_share,
     )
     from vzlib.tokens.merging import merge_contextual
+    from vzlib.tokens.packed_attention import received_attention_packed
     from vzlib.tokens.selection import (
         ZippedTokens,
         check_finite,
@@ -29,6 +30,7 @@ _modules = {
     "budget": ("Budget", "BudgetError"),
     "concentration": ("effective_tokens", "gini", "normalized_entropy", "top_share"),
     "merging": ("merge_contextual",),
+    "packed_attention": ("received_attention_packed",),
     "selection": ("ZippedTokens", "check_finite", "select_and_merge", "select_dominant"),
     "softmax": ("softmax_gradient", "softmax_jacobian"),
 }
@@ -45,6 +47,7 @@ __all__ = [
     "merge_contextual",
     "normalized_entropy",
     "received_attention",
+    "received_attention_packed",
     "select_and_merge",
     "select_dominant",
     "softmax_gradient",

@@ -9,11 +9,14 @@ from typing import Literal
 import nbformat
 import papermill
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 from pydantic import BaseModel, Field
 
 from vzlib import parameters
 from vzlib.parameters import ParameterError, validate
+from vzlib.paths import NOTEBOOKS, REPOSITORY
 from vzlib.reproduce import own_kernel
 
 
@@ -140,6 +143,53 @@ def test_papermill_goes_on_with_good_parameters(tmp_path):
     notebook, error = execute(tmp_path, images=5)
     assert error is None
     assert notebook.cells[-1].outputs[0].text == "5 False\n"
+
+
+NOTEBOOK = NOTEBOOKS / "06_token_budget.ipynb"
+TOLD = (
+    "2 problems with the parameters for TokenBudget:",
+    "bugdets: unknown; did you mean budgets?",
+    "each = 1: Input should be greater than or equal to 2.",
+)
+
+
+def executed(notebook):
+    """The code cells that ran, apart from the one that papermill adds."""
+    ran = (cell for cell in notebook.cells if cell.get("execution_count") is not None)
+    return [cell for cell in ran if "injected-parameters" not in cell.metadata.get("tags", [])]
+
+
+def test_plain_papermill_is_refused_too(tmp_path):
+    output, store = tmp_path / "out.ipynb", tmp_path / "store"
+    command = [sys.executable, "-m", "papermill", str(NOTEBOOK), str(output), "-k", "python3"]
+    done = subprocess.run(
+        [*command, "-p", "bugdets", "64", "-p", "each", "1"],
+        cwd=NOTEBOOKS,
+        env={**os.environ, "VZLIB_RESULTS": str(store), "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    for text in TOLD:
+        assert text in done.stderr
+    assert len(executed(nbformat.read(output, as_version=4))) == 2  # parameters, validation
+    assert not store.exists()
+
+
+def test_an_edited_cell_in_jupyter_is_refused_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "store"))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    cell.source = f"{cell.source}\nbugdets = [64]\neach = 1"
+    place = {"metadata": {"path": str(NOTEBOOKS)}}
+    with own_kernel() as config:
+        client = NotebookClient(notebook, kernel_name="python3", config=config, resources=place)
+        with pytest.raises(CellExecutionError) as caught:
+            client.execute()
+    for text in TOLD:
+        assert text in str(caught.value)
+    assert len(executed(notebook)) == 2  # parameters, validation
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_mistake_is_reported_in_two_seconds_and_without_torch():

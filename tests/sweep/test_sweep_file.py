@@ -121,7 +121,7 @@ def test_a_model_that_does_not_exist_is_a_problem(tmp_path):
 
 def test_a_wrong_file_stops_the_command_before_anything_is_written(tmp_path):
     path = tmp_path / "tried.yaml"
-    path.write_text(yaml.safe_dump({**GOOD, "grid": {"bugdets": [[64]]}}))
+    path.write_text(yaml.safe_dump({**GOOD, "fixed": {"each": 1}, "grid": {"bugdets": [[64]]}}))
     environment = {**os.environ, "VZLIB_RESULTS": str(tmp_path / "results")}
     done = subprocess.run(
         [sys.executable, "-m", "vzlib.sweep", str(path)],
@@ -131,6 +131,7 @@ def test_a_wrong_file_stops_the_command_before_anything_is_written(tmp_path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "bugdets: unknown; did you mean budgets?" in done.stderr
+    assert "each = 1: Input should be greater than or equal to 2." in done.stderr
     assert not (tmp_path / "results").exists()
 
 

@@ -28,6 +28,16 @@ def claims() -> pd.DataFrame:
     return pd.read_csv(PAPER / "claims.csv", index_col="id", dtype=str, keep_default_na=False)
 
 
+def contradictions() -> pd.DataFrame:
+    """Where tables of the paper, or its text and its tables, disagree; as in NOTES.md."""
+    return pd.read_csv(PAPER / "contradictions.csv", dtype=str, keep_default_na=False)
+
+
+def exceptions() -> pd.DataFrame:
+    """Where numbers of the paper do not follow from each other, by the check that fails."""
+    return pd.read_csv(PAPER / "known_exceptions.csv", dtype=str, keep_default_na=False)
+
+
 def headline_numbers() -> pd.DataFrame:
     """The numbers of the running text, by id."""
     return pd.read_csv(PAPER / "headline_numbers.csv", index_col="id")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from vzlib import durable, results
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
+LAST = frozenset({"15_claims"})  # read what the others measured, so they run when those have ended
 
 
 def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -148,7 +150,8 @@ def run(
 ) -> list[str]:
     """Run notebooks, `jobs` at a time, a line for each; returns what failed, one text each.
 
-    With several jobs each kernel gets its share of the processors' threads.
+    Those in LAST start when all others have ended. With several jobs each kernel gets its share of
+    the processors' threads.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
     failures = []
@@ -157,9 +160,12 @@ def run(
         each: Callable[..., Iterator[tuple[float, str | None]]] = map
         if jobs > 1:
             each = stack.enter_context(ProcessPoolExecutor(jobs)).map
-        outcomes = each(one, notebooks)
-        for number, notebook in enumerate(notebooks, start=1):
-            print(f"[{number}/{len(notebooks)}] {notebook.stem:28}", end=" ", flush=True)
+        ordered = sorted(notebooks, key=lambda notebook: notebook.stem in LAST)  # a stable sort
+        stages = (list(stage) for _, stage in groupby(ordered, lambda one: one.stem in LAST))
+        # A stage is only handed out when all outcomes of the one before it are there.
+        outcomes = chain.from_iterable(each(one, stage) for stage in stages)
+        for number, notebook in enumerate(ordered, start=1):
+            print(f"[{number}/{len(ordered)}] {notebook.stem:28}", end=" ", flush=True)
             seconds, failure = next(outcomes)
             failures += [failure] if failure else []
             print(f"{seconds:7.1f} s{'  FAILED' if failure else ''}", flush=True)

@@ -16,8 +16,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from vzlib.paths import RESULTS
 ROWS, PREDICTIONS, PROVENANCE = "rows.parquet", "predictions.parquet", "provenance.json"
 INGREDIENTS = ("experiment", "settings", "model", "data", "source")
 logger = logging.getLogger(__name__)
+_reading_only: ContextVar[bool] = ContextVar("reading_only", default=False)
 
 
 class MissingResult(LookupError):
@@ -45,6 +47,16 @@ class DamagedEntry(ValueError):
 def location() -> Path:
     """The folder of the store: $VZLIB_RESULTS, or results/ of the repository."""
     return Path(os.environ.get("VZLIB_RESULTS") or RESULTS).absolute()
+
+
+@contextmanager
+def store_only() -> Iterator[None]:
+    """Inside, nothing is computed, as with VZLIB_STORE_ONLY=1: what is not stored is missing."""
+    before = _reading_only.set(True)
+    try:
+        yield
+    finally:
+        _reading_only.reset(before)
 
 
 def compute(
@@ -72,7 +84,7 @@ def compute(
         names the entry; `predictions` and `describe` take such a table.
 
     Raises:
-        MissingResult: there is no sound entry and $VZLIB_STORE_ONLY is 1.
+        MissingResult: there is no sound entry and $VZLIB_STORE_ONLY is 1, or within `store_only`.
         durable.NotWritable: the store is full or read-only; told before computing, if it is so.
         ValueError: the name is no folder name, or the settings hold what JSON cannot.
         TypeError: the function returned something else than rows.
@@ -124,7 +136,7 @@ def compute_each(
         wanted[keys[-1]] = (point, ingredients)
     found = {key: _find(root / experiment / key) for key in wanted}
     missing = sorted(key for key, table in found.items() if table is None)
-    if missing and os.environ.get("VZLIB_STORE_ONLY") == "1":
+    if missing and (_reading_only.get() or os.environ.get("VZLIB_STORE_ONLY") == "1"):
         raise MissingResult(
             f"no stored result for {experiment}, settings "
             f"{_canonical(wanted[missing[0]][1]['settings'])}, model {model_fingerprint}, "

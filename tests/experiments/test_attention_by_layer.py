@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from vzlib.claims import attention_by_layer as claims_of
 from vzlib.experiments import attention_by_layer, tower
 from vzlib.experiments.settings import AttentionByLayer
 from vzlib.tokens import effective_tokens, gini
@@ -33,7 +34,7 @@ def made_up(profile, measure="gini", images=20, noise=0.01):
 
 
 def outcome(profile, **changes):
-    table = attention_by_layer.verdicts(made_up(np.array(profile), **changes))
+    table = claims_of.verdicts(made_up(np.array(profile), **changes))
     return table.set_index("claim")["verdict"].to_dict()
 
 
@@ -91,9 +92,9 @@ def test_the_profile_is_the_mean_of_each_layer_with_its_interval():
         (PAPER, ("found", "found", "found")),
         (GRADUAL, ("not found", "found", "found")),
         (PEAK_BEFORE, ("found", "not found", "found")),
-        (LAST_HIGHEST, ("found", "not found", "not found")),
-        (np.full(8, 0.4), ("undecided", "undecided", "undecided")),
-        (PAPER[::-1], ("not found", "not found", "found")),
+        (LAST_HIGHEST, ("found", "not found", "opposite")),
+        (np.full(8, 0.4), ("not found", "not found", "not found")),
+        (PAPER[::-1], ("opposite", "not found", "found")),
     ],
     ids=["paper", "gradual", "peak before", "last highest", "flat", "reversed"],
 )
@@ -106,11 +107,17 @@ def test_measures_that_fall_with_concentration_give_the_same_verdicts():
     assert falling == outcome(PEAK_BEFORE)
 
 
+def test_without_a_layer_behind_the_one_that_is_read_nothing_can_be_said_of_it():
+    rows = made_up(np.array(PAPER))
+    rows["read"] = rows["layer"] == 8
+    found = claims_of.verdicts(rows).set_index("claim")
+    assert found.loc["C05", "verdict"] == "not measurable here"
+    assert np.isnan(found.loc["C05", "value"])
+
+
 def test_the_conclusion_says_what_was_found():
-    table = attention_by_layer.verdicts(made_up(np.array(PAPER)))
-    assert attention_by_layer.conclusion(table).startswith(
-        "On scenes the paper's profile is found:"
-    )
-    table = attention_by_layer.verdicts(made_up(np.array(PEAK_BEFORE)))
-    text = attention_by_layer.conclusion(table)
+    table = claims_of.verdicts(made_up(np.array(PAPER)))
+    assert claims_of.conclusion(table).startswith("On scenes the paper's profile is found:")
+    table = claims_of.verdicts(made_up(np.array(PEAK_BEFORE)))
+    text = claims_of.conclusion(table)
     assert "profile is found in part" in text and "layer that is read not found" in text

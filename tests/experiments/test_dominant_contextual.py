@@ -10,6 +10,7 @@ import torch
 from tests import tiny
 from vzlib import results, scenes
 from vzlib.baselines.visionzip import visionzip, visionzip_paper
+from vzlib.claims import dominant_contextual as claims_of
 from vzlib.experiments import dominant_contextual, evaluation, tower
 from vzlib.experiments.dominant_contextual import FACTORS, POOLED
 from vzlib.experiments.settings import DominantContextual
@@ -168,22 +169,22 @@ def test_the_curve_has_one_point_without_contextual_tokens_under_both_rules():
 
 
 @pytest.mark.parametrize(
-    ("none", "expected"), [(0.5, "found"), (0.9, "not found"), (0.725, "undecided")]
+    ("none", "expected"), [(0.5, "found"), (0.9, "opposite"), (0.725, "not found")]
 )
 def test_the_claim_is_decided_by_dominant_tokens_alone(none, expected):
     rows = made_up({**LEVELS, ("split", "none"): none})
-    table = dominant_contextual.verdicts(dominant_contextual.differences(rows))
+    table = claims_of.verdicts(dominant_contextual.differences(rows))
     own = table.set_index(["total", "against"])
     alone = own.loc[(POOLED, "dominant tokens alone")]
     assert alone["verdict"] == expected
     assert alone["low"] <= alone["value"] <= alone["high"]
     assert np.isclose(alone["value"], 70 - 100 * none)
-    assert own.loc[(POOLED, "targets not merged"), "verdict"] == "undecided"
+    assert own.loc[(POOLED, "targets not merged"), "verdict"] == "not found"
 
 
 def test_the_conclusion_says_what_matters_and_what_does_not():
     rows = made_up(images=200)
-    text = dominant_contextual.conclusion(rows, dominant_contextual.differences(rows))
+    text = claims_of.conclusion(rows, dominant_contextual.differences(rows))
     assert "With all tokens the model answers 90.0 % of 400 questions about 200 images" in text
     assert "70.0 % at 16, 70.0 % at 32 tokens" in text
     assert "Of 5 other choices 3 change" in text
@@ -192,9 +193,9 @@ def test_the_conclusion_says_what_matters_and_what_does_not():
     assert "(C13): found" in text
     alike = {name: 0.7 for name in LEVELS}
     rows = made_up(alike)
-    text = dominant_contextual.conclusion(rows, dominant_contextual.differences(rows))
+    text = claims_of.conclusion(rows, dominant_contextual.differences(rows))
     assert "0 change the mean over the totals significantly (p < 0.05 after Holm)." in text
-    assert "(C13): undecided" in text
+    assert "(C13): not found" in text
 
 
 def test_scenes_are_the_questions_of_the_key(tiny_folder, own_store):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vzlib import results, scenes
+from vzlib.claims.feature_misalignment import verdicts
 from vzlib.experiments import attention_shares, feature_misalignment
 from vzlib.experiments.settings import FeatureMisalignment
 
@@ -90,13 +91,13 @@ def table(dominant, own):
 
 @pytest.mark.parametrize(
     ("dominant", "own", "ratio", "expected"),
-    [(6.0, 2.0, 3.0, "found"), (1.0, 4.0, 0.25, "not found"), (2.0, 2.0, 1.0, "undecided")],
+    [(6.0, 2.0, 3.0, "found"), (1.0, 4.0, 0.25, "opposite"), (2.0, 2.0, 1.0, "not found")],
 )
 def test_verdicts_follow_the_ratio(dominant, own, ratio, expected):
     rows = table(dominant, own)
-    by_claim = feature_misalignment.verdicts(rows)
+    by_claim = verdicts(rows)
     assert by_claim["claim"].to_list() == ["C08", "C09", "C09"]
-    assert by_claim["verdict"].to_list() == [expected, "not found", "not found"]
+    assert by_claim["verdict"].to_list() == [expected, "opposite", "opposite"]
     assert by_claim["measured"].iloc[0].startswith(f"{ratio:.2f} ")
 
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from vzlib.experiments.intervals import Interval, band, mean_over
-from vzlib.experiments.verdict import above
 
 RANDOM = np.random.default_rng(1)
 
@@ -39,11 +38,3 @@ def test_the_band_is_the_interval_of_every_column():
 def test_one_unit_has_no_interval():
     with pytest.raises(ValueError, match=r"at least 2 units, not .* of 1 units"):
         mean_over(np.ones(3), np.array(list("aaa")))
-
-
-@pytest.mark.parametrize(
-    ("interval", "decision"),
-    [((2, 1.1, 3), "found"), ((0, -1, 0.9), "not found"), ((1, 0.5, 1.5), "undecided")],
-)
-def test_a_claim_is_decided_by_the_whole_interval(interval, decision):
-    assert above(Interval(*interval), 1) == decision

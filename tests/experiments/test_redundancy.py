@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vzlib.claims.redundancy import verdicts
 from vzlib.experiments import redundancy, tower
 from vzlib.experiments.settings import Redundancy
 from vzlib.paths import REPOSITORY
@@ -109,7 +110,7 @@ def test_the_curve_rises_to_all_of_the_attention():
 def test_verdicts(weights, near_zero, almost_all):
     chosen = settings()
     rows = made_up(weights, weights)
-    found = redundancy.verdicts(redundancy.summary(rows, chosen), chosen)
+    found = verdicts(redundancy.summary(rows, chosen), chosen)
     by_claim = found.set_index(["claim", "quantity"])["verdict"]
     assert by_claim["C01"].tolist() == [near_zero]
     assert by_claim["C02", "attention held by the 2 dominant tokens, %"] == almost_all

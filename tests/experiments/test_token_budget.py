@@ -10,6 +10,7 @@ import pytest
 from vzlib import results, sources
 from vzlib.baselines import METHODS
 from vzlib.baselines.in_llm import METHODS as INSIDE_METHODS
+from vzlib.claims.token_budget import verdicts
 from vzlib.experiments import answering_speed, token_budget, token_budget_table
 from vzlib.experiments.settings import AnyMethod, TokenBudget
 from vzlib.paths import REPOSITORY
@@ -156,17 +157,27 @@ def test_the_table_compares_with_visionzip_at_the_same_budget(answers):
 
 
 def test_verdicts_follow_the_intervals(answers):
-    found = token_budget_table.verdicts(token_budget_table.table(answers))
-    found = found.set_index("claim")["verdict"]
-    assert found["C15"] == found["C17"] == "not found"  # 80 % kept, 94.0 and 98.5 claimed
-    assert found["C20"] == "found"
-    assert found["C18"] == found["C19"] == "out of reach"
-    assert "C16" not in found  # nothing was measured at 128
+    found = verdicts(answers).set_index("claim")
+    decided = found["verdict"]
+    assert decided["C15"] == decided["C17"] == "not found"  # 80 % kept, 94.0 and 98.5 claimed
+    assert decided["C20"] == "found"
+    assert decided["C18"] == decided["C19"] == "not measurable here"
+    assert "too few layers for fastv to average 64 tokens" in found.loc["C18", "note"]
+    assert "C16" not in found.index  # nothing was measured at 128
 
     equal = graded(answers, {"fastv": 0.8, "visionzip": 1.0})
     worse = equal.assign(score=equal["score"].where(equal["method"] != "visionzip", 0.0))
-    found = token_budget_table.verdicts(token_budget_table.table(worse)).set_index("claim")
-    assert found.loc["C20", "verdict"] == "not found"
+    assert verdicts(worse).set_index("claim").loc["C20", "verdict"] == "opposite"
+
+
+def test_the_table_and_the_verdicts_give_the_same_numbers(answers):
+    table = token_budget_table.table(answers).set_index(["method", "budget"])
+    found = verdicts(answers).set_index("claim")["measured"]
+    own = table.loc[("visionzip", 64)]
+    bounds = (own["percent"], own["percent_low"], own["percent_high"])
+    assert found["C15"].startswith("{:.1f} [{:.1f}, {:.1f}] %".format(*bounds))
+    lead = -table.loc[("fastv", 192), "difference"]
+    assert found["C20"].startswith(f"{lead:.1f} [")
 
 
 def test_the_conclusion_names_the_best_and_who_differs(answers):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vzlib import results, scenes
-from vzlib.experiments import intervals, verdict
+from vzlib.experiments import intervals
 from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.images import pictures
 from vzlib.experiments.settings import AttentionByLayer
@@ -21,8 +21,6 @@ MEASURES = {
     "top 10 % share": True,
     "effective tokens": False,
 }
-MIDDLE = 2 / 3  # of the layers: where the middle third ends
-SUDDEN = 0.5  # part of the whole rise that one layer must bring to be called sudden
 
 
 def measure(settings: AttentionByLayer) -> pd.DataFrame:
@@ -103,7 +101,7 @@ def profile(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for (kind, rule, name), group in rows.groupby(["images", "rule", "measure"], sort=False):
-        values, units, read = _by_image(group)
+        values, units, read = by_image(group)
         for layer, bounds in enumerate(intervals.band(values, units).T, start=1):
             n = (len(units), len(np.unique(units)))
             found.append((kind, rule, name, layer, layer == read, *bounds, *n))
@@ -111,77 +109,12 @@ def profile(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns)
 
 
-def _by_image(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
+def by_image(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
     """Values [N, L], units [N] and the layer read, of one kind of images, rule and measure."""
     wide = group.pivot(index="name", columns="layer", values="value")
     units = group.drop_duplicates("name").set_index("name")["unit"]
     read = int(group.loc[group["read"], "layer"].iloc[0])
     return wide.to_numpy(), units[wide.index].to_numpy(dtype=str), read
-
-
-def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Claims C03 to C05 by every measure, from differences between layers of the same images.
-
-    C03 broad, then sudden: at the end of the middle third of the layers attention is more
-        concentrated than in the first, and one layer up to there brings at least half of the rise
-        from the first to the peak.
-    C04 peak: no layer is as concentrated as the one that is read.
-    C05 dispersed at the end: the last layer is less concentrated than the one that is read.
-
-    Differences count towards concentration: + is more concentrated, also for entropy.
-    Columns: claim, images, rule, measure, verdict, sentence.
-    """
-    found = []
-    for (kind, rule, name), group in rows.groupby(["images", "rule", "measure"], sort=False):
-        values, units, read = _by_image(group)
-        rising = values if MEASURES[str(name)] else -values
-        for claim, function in (("C03", _sudden), ("C04", _peak), ("C05", _dispersed)):
-            decision, why = function(rising, units, read)
-            found.append((claim, kind, rule, name, decision, f"{decision}: {why}"))
-    columns = ["claim", "images", "rule", "measure", "verdict", "sentence"]
-    return pd.DataFrame(found, columns=columns)
-
-
-def _difference(
-    values: np.ndarray, units: np.ndarray, one: int, other: int
-) -> tuple[intervals.Interval, str]:
-    """How much more concentrated layer `one` is than `other`, and that in words."""
-    interval = intervals.mean_over(values[:, one - 1] - values[:, other - 1], units)
-    return interval, (
-        f"layer {one} minus layer {other} {interval.value:+.3g} "
-        f"[{interval.low:+.3g}, {interval.high:+.3g}]"
-    )
-
-
-def _sudden(values: np.ndarray, units: np.ndarray, read: int) -> tuple[str, str]:
-    middle = math.ceil(values.shape[1] * MIDDLE)
-    interval, text = _difference(values, units, middle, 1)
-    decision = verdict.above(interval, 0)
-    if decision == verdict.FOUND:
-        means = values.mean(0)
-        steps = np.diff(means[:middle])
-        share = steps.max() / (means.max() - means[0])
-        text += f"; layer {steps.argmax() + 2} alone brings {share:.0%} of the rise to the peak"
-        decision = verdict.FOUND if share >= SUDDEN else verdict.NOT_FOUND
-    return decision, text
-
-
-def _peak(values: np.ndarray, units: np.ndarray, read: int) -> tuple[str, str]:
-    means = values.mean(0)
-    others = means.copy()
-    others[read - 1] = -np.inf
-    rival = int(others.argmax()) + 1
-    interval, text = _difference(values, units, read, rival)
-    peak = read if means[read - 1] >= others.max() else rival
-    return verdict.above(interval, 0), f"the peak is layer {peak}, the layer read is {read}; {text}"
-
-
-def _dispersed(values: np.ndarray, units: np.ndarray, read: int) -> tuple[str, str]:
-    last = values.shape[1]
-    if last == read:
-        return verdict.UNDECIDED, f"the last layer, {last}, is the one that is read"
-    interval, text = _difference(values, units, read, last)
-    return verdict.above(interval, 0), text
 
 
 def examples(
@@ -207,23 +140,3 @@ def examples(
             maps[f"layer {layer}{note}"] = weights.reshape(grid, grid)
         found[picture.name] = (picture.image, maps)
     return found
-
-
-def conclusion(table: pd.DataFrame) -> str:
-    """One sentence per kind of images on whether the profile follows the paper, from `verdicts`.
-
-    By the Gini coefficient and by the rule with which the method selects.
-    """
-    rule = table["rule"].iloc[0]
-    chosen = table[(table["measure"] == "gini") & (table["rule"] == rule)]
-    sentences = []
-    for kind, group in chosen.groupby("images", sort=False):
-        by_claim = group.set_index("claim")["verdict"]
-        found = (by_claim == verdict.FOUND).sum()
-        outcome = {0: "not found", len(by_claim): "found"}.get(found, "found in part")
-        sentences.append(
-            f"On {kind} the paper's profile is {outcome}: sudden convergence by the middle layers "
-            f"{by_claim['C03']}, peak at the layer that is read {by_claim['C04']}, "
-            f"dispersion in the last layer {by_claim['C05']}."
-        )
-    return "\n".join(sentences)

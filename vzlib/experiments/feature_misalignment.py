@@ -14,7 +14,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from vzlib import results, scenes
-from vzlib.experiments import verdict
 from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.intervals import Interval, ratio
 from vzlib.experiments.settings import FeatureMisalignment
@@ -128,30 +127,3 @@ def _dominant_over_own(scene: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
 def read_block(rows: pd.DataFrame) -> int:
     """The block, from 1, whose output `settings.layer` is: that of places and distances."""
     return int(rows.loc[rows["quantity"] == "place", "layer"].iloc[0])
-
-
-def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Claims C08 and C09 decided by the intervals. Columns: claim, quantity, measured, verdict.
-
-    rows: from `measure`. The paper's effect is there if a ratio lies above 1.
-    """
-    layer = read_block(rows)
-    chosen = rows[(rows["layer"] == layer) & (rows["kind"] == "object")]
-    smallest = chosen.loc[chosen["quantity"] == "place", "retained"].min()
-    found = []
-    token = "attention per dominant token / per token of the own object"
-    place = "dominant tokens {} / expected by chance"
-    for claim, quantity, target, what in (
-        ("C08", "attention", "dominant/own", token),
-        ("C09", "place", "background", place.format("on the background")),
-        ("C09", "place", "periphery", place.format("near the border")),
-    ):
-        own = chosen[
-            (chosen["quantity"] == quantity)
-            & (chosen["target"] == target)
-            & (chosen["retained"] == smallest)
-        ]
-        interval = Interval(*own[list(Interval._fields)].iloc[0])
-        measured = f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
-        found.append((claim, what, measured, verdict.above(interval, 1)))
-    return pd.DataFrame(found, columns=["claim", "quantity", "measured", "verdict"])

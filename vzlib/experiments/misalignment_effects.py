@@ -55,18 +55,20 @@ def conditions(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def effects(rows: pd.DataFrame) -> pd.DataFrame:
+def effects(rows: pd.DataFrame, by_task: bool = True) -> pd.DataFrame:
     """Paired differences between conditions, per task and as the mean over tasks.
 
-    rows: of `measure`. Columns: selector, one, other, task, value (percentage points by which `one`
-    is better), low, high (95 %, images as units), p, n (questions), percent (of the other's
-    accuracy) with percent_low and percent_high (missing where the other has no right answer), holm
-    (p corrected over all comparisons of means, or over all within tasks).
+    rows: of `measure`. by_task: or the means alone.
+
+    Columns: selector, one, other, task, value (percentage points by which `one` is better), low,
+    high (95 %, images as units), p, n (questions), percent (of the other's accuracy) with
+    percent_low and percent_high (missing where the other has no right answer), holm (p corrected
+    over all comparisons of means, or over all within tasks).
     """
     found = []
     for selector in rows.loc[rows["selector"] != ALONE, "selector"].unique():
         own = rows[rows["selector"] == selector]
-        for task in (*own["task"].unique(), MEAN):
+        for task in (*(own["task"].unique() if by_task else ()), MEAN):
             chosen = own if task == MEAN else own[own["task"] == task]
             for pair in COMPARISONS:
                 gain = paired_difference(chosen, *pair, by="condition")
@@ -203,7 +205,7 @@ def conclusion(rows: pd.DataFrame, ex2: str = "dominant") -> str:
             )
         part = shared.loc[(selector, "baseline")]
         apart = verdict.above(Interval(*part[list(Interval._fields)]), 1)
-        words = {verdict.FOUND: "more than", verdict.NOT_FOUND: "less than"}
+        words = {verdict.FOUND: "more than", verdict.OPPOSITE: "less than"}
         lines.append(
             f"Of the tokens that {selector} keeps of all, {part['share']:.1f} % are dominant, "
             f"{words.get(apart, 'not distinguishable from')} chance ({part['chance']:.1f} %): "

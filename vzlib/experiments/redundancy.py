@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vzlib import results, scenes
-from vzlib.experiments import intervals, verdict
+from vzlib.experiments import intervals
 from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.images import pictures
 from vzlib.experiments.settings import Redundancy
@@ -123,14 +123,14 @@ def _quantities(entry: Weights, settings: Redundancy) -> dict[str, tuple[np.ndar
         f"tokens below {near:g} of an even share, %": (100 * (shares < near * even).mean(1), 0.0),
     }
     for k in settings.dominant:
-        found[_held_by(k)] = (100 * held[:, k - 1], 100 * k * even)
+        found[held_by(k)] = (100 * held[:, k - 1], 100 * k * even)
     enough = 1 + (held < SHARE - 1e-9).sum(1)
     found[f"tokens that hold {SHARE:.0%} of the attention"] = (enough, np.ceil(SHARE * count))
     found["attention on the CLS token itself, %"] = (100 * entry.cls, 100 / (count + 1))
     return found
 
 
-def _held_by(k: int) -> str:
+def held_by(k: int) -> str:
     return f"attention held by the {k} dominant tokens, %"
 
 
@@ -156,31 +156,6 @@ def cumulative(rows: pd.DataFrame) -> pd.DataFrame:
             )
         )
     return pd.concat(curves, ignore_index=True)
-
-
-def verdicts(table: pd.DataFrame, settings: Redundancy) -> pd.DataFrame:
-    """Claims C01 and C02 beside what `summary` measured, and whether they were found.
-
-    C01 asks that most tokens (above 50 %) receive less than `near_zero` of the largest weight, C02
-    that the dominant tokens hold almost all (above 90 %) of the attention.
-    """
-    near = f"tokens below {settings.near_zero:g} of the largest weight, %"
-    asked = [("C01", "most weights close to zero", near, 50.0)]
-    asked += [("C02", "almost all attention", _held_by(k), 100 * SHARE) for k in settings.dominant]
-    found = []
-    for (kind, rule), group in table.groupby(["images", "rule"], sort=False):
-        by_quantity = group.set_index("quantity")
-        for claim, paper, quantity, threshold in asked:
-            bounds = by_quantity.loc[quantity, ["value", "low", "high"]]
-            interval = intervals.Interval(*bounds.astype(float))
-            decision = verdict.above(interval, threshold)
-            sentence = (
-                f"{decision}: {interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}]; "
-                f"asked for above {threshold:.0f}"
-            )
-            found.append((claim, paper, kind, rule, quantity, decision, sentence))
-    columns = ["claim", "paper", "images", "rule", "quantity", "verdict", "sentence"]
-    return pd.DataFrame(found, columns=columns)
 
 
 def examples(

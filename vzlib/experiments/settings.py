@@ -1,6 +1,6 @@
 """What can be chosen in each analysis. One class per notebook; nothing here imports torch."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -121,6 +121,23 @@ class DominantContextual(Settings):
     each: int = Field(100, ge=2)  # questions per task
     # Visual tokens per image; fewer than 12 cannot be split in all the ways that are compared.
     totals: tuple[Annotated[int, Field(ge=12)], ...] = Field((64, 128, 192), min_length=1)
+
+
+class Claims(Settings):
+    """15_claims: every claim of the paper beside what the store of results holds."""
+
+    model: str = "pico"
+    questions: str = "scenes"  # or a file of questions, see vzlib.experiments.question_file
+    scale: Literal["quick", "default", "paper"] = "default"  # params/<notebook>/<scale>.yaml
+    # What else was changed when a notebook ran, such as {"06_token_budget": {"each": 1000}}.
+    evidence: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _evidence_exists(self) -> "Claims":
+        from vzlib.claims.evidence import check
+
+        check(self)
+        return self
 
 
 class Efficiency(Settings):

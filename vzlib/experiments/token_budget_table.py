@@ -1,11 +1,8 @@
-"""What the answers of `vzlib.experiments.token_budget` amount to: table, curves and verdicts."""
-
-from typing import Any
+"""What the answers of `vzlib.experiments.token_budget` amount to: table, curves and ranks."""
 
 import pandas as pd
 
 from vzlib import paper
-from vzlib.experiments import verdict
 from vzlib.experiments.comparison import (
     MEAN,
     Difference,
@@ -14,13 +11,8 @@ from vzlib.experiments.comparison import (
     percent_of,
     summary,
 )
-from vzlib.experiments.intervals import Interval
 
 VANILLA, REFERENCE = "vanilla", "visionzip"
-# By claim: at which budget VisionZip keeps how much of vanilla, and whom it beats at which.
-KEEPS = {"C15": 64, "C16": 128, "C17": 192}
-BEATS = {"C18": ("fastv", 64), "C19": ("sparsevlm", 64), "C20": ("fastv", 192),
-         "C21": ("sparsevlm", 192)}  # fmt: skip
 COMPARED = ("difference", "difference_low", "difference_high", "p")
 NAN = float("nan")
 NO_DIFFERENCE = Difference(NAN, NAN, NAN, NAN, 0)
@@ -92,43 +84,6 @@ def _printed(method: str, budget: int) -> float:
         return paper.score(PAPER_MODEL, PAPER_NAMES[method], budget, "average", number=1)
     except (KeyError, ValueError):
         return NAN
-
-
-def verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """Claims C15 to C21: how much of vanilla VisionZip keeps, and whom it beats by the average.
-
-    Keeping is found where at least the paper's percentage is kept; beating where the difference
-    lies above zero. A method that cannot meet the budget is "out of reach".
-    Columns: claim, says, paper, measured (with 95 % interval), verdict.
-    """
-    told, found = paper.claims(), []
-    cells: Any = table.set_index(["method", "budget"])
-    for claim, budget in KEEPS.items():
-        if (REFERENCE, budget) in cells.index:
-            own = cells.loc[(REFERENCE, budget)]
-            kept = Interval(own["percent"], own["percent_low"], own["percent_high"])
-            decision = verdict.above(kept, float(str(told.loc[claim, "paper_value"])))
-            found.append((claim, _text(kept, "% of vanilla"), decision))
-    for claim, (name, budget) in BEATS.items():
-        if (name, budget) in cells.index and (REFERENCE, budget) in cells.index:
-            lead = _lead(cells.loc[(name, budget)])
-            found.append((claim, _text(lead, "points"), verdict.above(lead, 0)))
-        elif (REFERENCE, budget) in cells.index:
-            found.append((claim, f"{name} cannot spend {budget}", "out of reach"))
-    rows = [
-        (claim, told.loc[claim, "claim"], told.loc[claim, "paper_value"], text, decision)
-        for claim, text, decision in found
-    ]
-    return pd.DataFrame(rows, columns=["claim", "says", "paper", "measured", "verdict"])
-
-
-def _lead(row: Any) -> Interval:
-    """By how much VisionZip is better than the method of a row of `table`."""
-    return Interval(-row["difference"], -row["difference_high"], -row["difference_low"])
-
-
-def _text(interval: Interval, unit: str) -> str:
-    return f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}] {unit}"
 
 
 def conclusion(table: pd.DataFrame, level: float = 0.05) -> str:

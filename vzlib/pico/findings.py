@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from vzlib.claims.attention_by_layer import verdicts
 from vzlib.experiments import attention_by_layer, feature_misalignment
 from vzlib.experiments.settings import AttentionByLayer, FeatureMisalignment
 
@@ -14,11 +15,10 @@ def findings(model: str) -> str:
     """Markdown: concentration by layer, the verdicts on it, and where dominant tokens lie."""
     rows = attention_by_layer.measure(AttentionByLayer(model=model, count=IMAGES))
     placed = feature_misalignment.measure(FeatureMisalignment(model=model, scenes=IMAGES))
-    verdicts = attention_by_layer.verdicts(rows)
     lines = [
         *_profile(attention_by_layer.profile(rows)),
         "",
-        *(f"- {line}" for line in _sentences(verdicts)),
+        *(f"- {line}" for line in _sentences(verdicts(rows))),
         *(f"- {line}" for line in _places(placed)),
     ]
     return "\n".join(lines)

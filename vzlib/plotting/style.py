@@ -90,6 +90,12 @@ LOOKS = {
     # what a share of attention lies on
     "object": Look("object", "#009E73", "o"),
     "background": Look("background", "#BBBBBB", "s"),
+    # what is said of a claim; a solid line: it was measured
+    "found": Look("found", "#009E73", "o"),
+    "opposite": Look("opposite", "#D55E00", "X"),
+    "not found": Look("not found", "#4C5C7A", "_"),
+    "not measurable here": Look("not measurable here", "#888888", "x", "--"),
+    "not yet measured": Look("not yet measured", "#888888", ".", ":"),
 }
 
 

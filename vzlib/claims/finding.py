@@ -1,0 +1,48 @@
+"""What was found of one claim."""
+
+import math
+from typing import Any, NamedTuple
+
+from vzlib.experiments import verdict
+from vzlib.experiments.intervals import Interval
+
+NOTHING = Interval(math.nan, math.nan, math.nan)
+
+
+class Finding(NamedTuple):
+    """A verdict of `vzlib.experiments.verdict`, and what it rests on.
+
+    rule: what was asked of the interval, in words.
+    interval: what was measured, in `unit`, with 95 % bounds; NOTHING where nothing was.
+    n: how many `data`, such as questions, are behind it.
+    note: what else must be known, or why there is no measurement.
+    command: what measures it, where that is not simply the notebook of the claim.
+    """
+
+    verdict: str
+    rule: str = ""
+    interval: Interval = NOTHING
+    unit: str = ""
+    n: int = 0
+    data: str = ""
+    note: str = ""
+    command: str = ""
+
+
+def decided(rule: verdict.Rule, threshold: float, interval: Interval, **told: Any) -> Finding:
+    """A finding by one of the rules; told: the other fields of `Finding`."""
+    decision = rule(interval, threshold)
+    return Finding(decision, verdict.in_words(rule, threshold), interval, **told)
+
+
+def not_measurable(why: str, command: str = "") -> Finding:
+    return Finding(verdict.NOT_MEASURABLE, note=why, command=command)
+
+
+def written(interval: Interval) -> str:
+    """Value and bounds, with two digits behind the point for small numbers and one for others."""
+    if math.isnan(interval.value):
+        return ""
+    digits = 1 if max(map(abs, interval)) >= 10 else 2
+    value, low, high = (f"{number:.{digits}f}" for number in interval)
+    return f"{value} [{low}, {high}]"

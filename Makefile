@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures report sweep test test-slow test-soak lab clean
+.PHONY: help reproduce figures report sweep test test-slow lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +37,7 @@ test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/python -m pytest -q
 
 test-slow: $(READY)  ## run the slow tests
-	$(BIN)/python -m pytest -q -m "slow and not soak$(if $(shell command -v slurmctld),, and not slurm)"
-
-test-soak: $(READY)  ## run the longest tests: sweeps that are killed, again and again
-	$(BIN)/python -m pytest -q -m soak
+	$(BIN)/python -m pytest -q -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -7,14 +7,14 @@ import random
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.sweep.conftest import Clone
 from vzlib import results
@@ -37,27 +37,42 @@ class Reader:
         self._thread.join()
 
     def _poll(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.1):
             for folder in results.entries(self.squares.store):
-                self.read(folder, results.verify)
-            for name in ("points", "records", "figures", ""):
-                for path in (self.squares.place / name).glob("[!.]*.*"):
-                    if path.suffix in (".ipynb", ".json", ".csv"):
-                        self.read(path, parse)
+                self.read(folder, results.read)
+            for name in ("", "points/", "records/", "figures/", "code/[!.]*/"):
+                for path in self.squares.place.glob(f"{name}[!.]*.*"):
+                    if path.suffix in PARSERS:
+                        self.read(path, PARSERS[path.suffix])
 
     def read(self, path: Path, how: Callable[[Path], object]) -> None:
         try:
             how(path)
         except FileNotFoundError:
             return  # a record of a failure that was removed since it was listed
-        except ValueError as error:
-            self.torn.append(error)
+        except (ValueError, SyntaxError, OSError) as error:  # Pillow raises the last two
+            self.torn.append((path, error))
         self.reads += 1
 
 
-def parse(path: Path) -> object:
-    text = path.read_text()
-    return json.loads(text) if path.suffix != ".csv" else pd.read_csv(io.StringIO(text))
+def whole_image(path: Path) -> None:
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        image.verify()
+
+
+def whole_pdf(path: Path) -> None:
+    content = path.read_bytes()
+    if not (content.startswith(b"%PDF-") and content.endswith(b"%%EOF\n")):
+        raise ValueError(f"{path} is not a whole PDF")
+
+
+PARSERS: dict[str, Callable[[Path], object]] = {
+    ".csv": pd.read_csv,
+    ".ipynb": lambda path: json.loads(path.read_bytes()),
+    ".json": lambda path: json.loads(path.read_bytes()),
+    ".pdf": whole_pdf,
+    ".png": whole_image,
+}
 
 
 def outcome(squares: Clone) -> dict[str, bytes]:
@@ -65,26 +80,62 @@ def outcome(squares: Clone) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (squares.place / "figures").iterdir()}
 
 
-def kill_and_resume(squares: Clone, path: str, chance: random.Random, groups: Sequence[bool]):
-    """Kill a sweep, its process group or its coordinator only, and resume at once each time.
+def killed(squares: Clone, path: str, points: int, group: bool, chance: random.Random) -> str:
+    """Start a sweep and kill it, its process group or its coordinator only.
 
-    Returns how many kills hit a coordinator alone and how many a group; the others came too late.
+    The moment is random: up to two seconds after the start, after a point begins to be computed, or
+    after the last one is published. Returns which of these; nothing if the sweep ended before.
     """
-    hits = Counter({False: 0, True: 0})
-    for group in groups:
-        begun = len(squares.computed())
-        process = squares.start(path, "--jobs", "2")
-        squares.until(partial(squares.more_than, begun), process)
-        try:
-            process.wait(chance.uniform(0, 2))
-        except subprocess.TimeoutExpired:
-            hits[group] += 1
-            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-        process.communicate()
-    done = squares.run(path, "--jobs", "2")
+    begun = len(squares.computed())
+    process = squares.start(path, "--jobs", "2")
+
+    def all_there() -> bool:
+        return len(squares.published()) == points
+
+    phases = {
+        "starting": lambda: True,
+        "computing": lambda: squares.more_than(begun) or all_there(),
+        "drawing": all_there,
+    }
+    phase = chance.choices(list(phases), (1, 3, 1))[0]
+    squares.until(phases[phase], process)
+    try:
+        process.wait(chance.uniform(0, 2))
+        phase = ""
+    except subprocess.TimeoutExpired:
+        (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+    process.communicate()
+    return phase
+
+
+def trial(squares: Clone, numbers: Sequence[int], groups: Sequence[bool], seed: int) -> Counter:
+    """Kill one sweep for each of `groups`, resume at once each time, let the last run finish.
+
+    Returns what happened: kills by phase and in all, computations, reads.
+    """
+    path = squares.sweep(numbers, draw={"numbers": [*numbers]}, group=len(numbers) // 2)
+    chance, tally, stored, in_flight = random.Random(seed), Counter(), {}, 0
+    with Reader(squares) as reader:
+        for group in groups:
+            phase = killed(squares, path, len(numbers), group, chance)
+            tally[phase] += 1
+            in_flight += 2 if phase and group else 0
+            there, computed = squares.stored(), Counter(squares.computed())
+            stored |= {number: computed[number] for number in there}
+        done = squares.run(path, "--jobs", "2")
+        squares.settle()
     assert (done.returncode, done.stderr) == (0, "")
-    squares.settle()
-    return hits
+    assert reader.torn == []
+    assert reader.reads > 0
+    hits = len(groups) - tally.pop("", 0)
+    computed = Counter(squares.computed())
+    assert set(computed) == set(squares.computed("end")) == set(numbers)
+    assert {number: computed[number] for number in stored} == stored, "repeated a stored point"
+    # What a killed coordinator leaves is finished by its jobs; of a killed group, at most what was
+    # in flight is repeated.
+    assert computed.total() <= len(numbers) + in_flight
+    tally.update({"kills": hits, "computations": computed.total(), "reads": reader.reads})
+    return tally
 
 
 def undisturbed(clone, numbers) -> dict[str, bytes]:
@@ -94,48 +145,45 @@ def undisturbed(clone, numbers) -> dict[str, bytes]:
     return outcome(squares)
 
 
-def trial(clone, seed: int, numbers: Sequence[int], groups: Sequence[bool], **how):
-    """One sweep, killed; returns its clone, the hits, the computations and the reads."""
-    squares = clone(**how)
-    path = squares.sweep(numbers, draw={"numbers": [*numbers]}, group=2)
-    with Reader(squares) as reader:
-        hits = kill_and_resume(squares, path, random.Random(seed), groups)
-    assert reader.torn == []
-    assert reader.reads > 0
-    computed = squares.computed()
-    assert set(computed) == set(squares.computed("end")) == set(numbers)
-    # What a killed coordinator leaves is finished by its jobs; of a killed group, at most what was
-    # in flight is repeated.
-    assert len(computed) <= len(numbers) + 2 * hits[True]
-    return squares, hits, len(computed), reader.reads
-
-
 def test_a_few_kills(clone):
-    numbers = range(1, 4)
-    squares, hits, *_ = trial(clone, 1, numbers, [False, False, True], seconds=0.3)
-    assert hits.total() > 0
+    numbers = range(1, 5)
+    squares = clone(seconds=0.3)
+    tally = trial(squares, numbers, [False, True], seed=1)
+    assert tally["kills"] > 0
     table = outcome(squares)["squares.csv"].decode().split()
     assert table == ["number,square", *(f"{number},{number**2}" for number in numbers)]
 
 
-@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("group", "wanted"), [(False, 50), (True, 20)], ids=["coordinator", "process group"]
+    ("group", "kills", "sweeps"), [(False, 50, 20), (True, 20, 5)], ids=["coordinator", "group"]
 )
-def test_many_kills_over_many_sweeps(clone, group, wanted, capsys):
-    numbers = range(1, 9)
+def test_many_kills_over_many_sweeps(clone, group, kills, sweeps, capsys):
+    """At least so many kills over so many sweeps, two sweeps at a time."""
+    numbers = range(1, 7)
     expected = undisturbed(clone, numbers)
-    assert set(expected) == {"squares.csv", "squares.pdf", "squares.png"}
-    sweeps = hits = computed = reads = 0
-    start = time.monotonic()
-    while hits < wanted or sweeps < wanted * 2 // 5:
-        squares, *counts = trial(clone, sweeps, numbers, [group] * 3, seconds=0.5, figure=True)
-        assert outcome(squares) == expected
-        sweeps, hits = sweeps + 1, hits + counts[0][group]
-        computed, reads = computed + counts[1], reads + counts[2]
-        with capsys.disabled():
-            print(
-                f"\n{hits} kills over {sweeps} sweeps of {len(numbers)} points: {computed} "
-                f"computations, {reads} reads, 0 torn, {time.monotonic() - start:.0f} s"
-            )
+    assert {"squares.csv", "squares.pdf", "squares.png"} <= set(expected)
+    total, seeds, lock = Counter(), iter(range(1000)), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                if total["kills"] >= kills and total["sweeps"] >= sweeps:
+                    return
+                seed, squares = next(seeds), clone(seconds=0.5, figure=True)
+            tally = trial(squares, numbers, [group] * (4 if group else 3), seed)
+            assert outcome(squares) == expected
+            with lock:
+                total.update(tally)
+                total["sweeps"] += 1
+
+    with ThreadPoolExecutor(2) as workers:
+        for worker in [workers.submit(work) for _ in range(2)]:
+            worker.result()
+    phases = ", ".join(f"{total[phase]} {phase}" for phase in ("starting", "computing", "drawing"))
+    with capsys.disabled():
+        print(
+            f"\n{total['kills']} kills of the {'process group' if group else 'coordinator'} "
+            f"({phases}) over {total['sweeps']} sweeps of {len(numbers)} points: "
+            f"{total['computations']} computations, {total['reads']} reads, 0 torn"
+        )

@@ -20,6 +20,7 @@ EXPECTED = {
     "05_misalignment_ablation",
     "06_token_budget",
     "07_dominant_contextual",
+    "08_efficiency",
     "15_claims",
 }
 NAMES = sorted(EXPECTED | {path.stem for path in NOTEBOOKS.glob("*.ipynb")})

@@ -37,8 +37,10 @@ class Arm(NamedTuple):
 
 
 def plan(settings: Efficiency) -> list[Arm]:
-    """Every variant. A schedule that would serve for two budgets serves for the larger one only.
+    """Every variant.
 
+    A schedule that would serve for two budgets serves for the larger one only, and the usual way,
+    whose tower does the same at every budget, is run at the smallest.
     Raises ValueError for budgets that the views of an image cannot share, naming them.
     """
     arms = _arms(settings.geometry, settings.methods, settings.budgets)
@@ -64,7 +66,8 @@ def _arms(geometry: str, methods: Any, budgets: tuple[int, ...]) -> list[Arm]:
     arms = [Arm(geometry, VANILLA, visual, visual, float(visual))]
     for name in dict.fromkeys(methods):
         taken = set()
-        for budget in sorted(set(budgets), reverse=True):
+        chosen = sorted(set(budgets), reverse=True)
+        for budget in chosen[-1:] if name == "visionzip-usual" else chosen:
             if name not in INSIDE:
                 arms.append(Arm(geometry, name, budget, budget, float(budget)))
                 continue
@@ -97,9 +100,9 @@ def costs(settings: Efficiency) -> pd.DataFrame:
     """FLOPs and memory of every variant, in passes of their own; stored for this device.
 
     Columns: device, geometry, method, budget, at_input, average, variant, schedule, text (tokens of
-    the prompt), formula (FLOPs of the prefill by Sec. 2.1, a multiply and an add as two), flops_<stage>
-    (counted by torch), memory (bytes at the
-    peak, beyond the weights), weights (bytes). Raises ValueError as `measure` does.
+    the prompt), formula (FLOPs of the prefill by Sec. 2.1, a multiply and an add as two),
+    flops_<stage> (counted by torch), memory (bytes at the peak, beyond the weights), weights
+    (bytes). Raises ValueError as `measure` does.
     """
     return _stored("efficiency_costs", _costs, settings)
 

@@ -16,29 +16,30 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-SEVEN = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+Sizes = dict[str, Any]
+SEVEN: Sizes = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
          "num_attention_heads": 32}  # fmt: skip
-THIRTEEN = {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40,
+THIRTEEN: Sizes = {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40,
             "num_attention_heads": 40}  # fmt: skip
-CLIP_L = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+CLIP_L: Sizes = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
           "num_attention_heads": 16, "projection_dim": 768}  # fmt: skip
-SO400M = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+SO400M: Sizes = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
           "num_attention_heads": 16, "image_size": 384}  # fmt: skip
 # Heads of 64 and few layers, so that two cores read 2 880 visual tokens in about a second. The
 # larger has about twice the weights of the smaller, as 13B and 7B have.
-SMALL = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 16,
+SMALL: Sizes = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 16,
          "num_attention_heads": 3}  # fmt: skip
-SMALL_2X = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 18,
+SMALL_2X: Sizes = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 18,
             "num_attention_heads": 4}  # fmt: skip
-SMALL_TOWER = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 8,
+SMALL_TOWER: Sizes = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 8,
                "num_attention_heads": 2, "projection_dim": 96}  # fmt: skip
 
 
 class Geometry(NamedTuple):
     """Sizes of a LLaVA's tower and language model, and into how many views it cuts an image."""
 
-    tower: dict[str, int]
-    text: dict[str, int]
+    tower: Sizes
+    text: Sizes
     views: int = 1
 
 
@@ -74,7 +75,8 @@ def config(name: str) -> PreTrainedConfig:
         rms_norm_eps=1e-5,
         pad_token_id=0,
     )
-    return LlavaConfig(
+    kind: Any = LlavaConfig  # whose declaration lags behind what it takes
+    return kind(
         vision_config=_clip(LLAVAS[name].tower),
         text_config=text,
         image_token_id=IMAGE_TOKEN,
@@ -95,5 +97,5 @@ def build(name: str, device: torch.device, dtype: torch.dtype) -> Any:
         return kind.from_config(own, dtype=dtype, attn_implementation="sdpa").eval()
 
 
-def _clip(sizes: dict[str, int]) -> CLIPVisionConfig:
+def _clip(sizes: Sizes) -> CLIPVisionConfig:
     return CLIPVisionConfig(**sizes, image_size=336, patch_size=14)

@@ -126,8 +126,9 @@ def inside(model: Any, asked: Request, pruning: Method) -> Variant:
 
 def schedule(name: str, average: float, layers: int, visual: int) -> Fitted:
     """FastV's or SparseVLM's schedule with this layer average, or the nearest that it can do."""
+    fitting: Any = method(name)
     try:
-        return method(name).for_average(average, layers, visual)  # type: ignore[attr-defined]
+        return fitting.for_average(average, layers, visual)
     except OutOfReach as error:
         return error.nearest
 

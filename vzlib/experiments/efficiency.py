@@ -5,6 +5,7 @@ of both models, take turns in one run, so that every ratio is of times from the 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -141,11 +142,16 @@ def _costs(point: Mapping[str, Any]) -> pd.DataFrame:
                 "text": text,
                 "formula": 2.0 * cost.flops,
                 **{f"flops_{stage}": float(counted.get(stage, 0)) for stage in STAGES},
-                "memory": memory.peak(lambda arm=arm: list(variants[arm.name]()), device),
+                "memory": memory.peak(partial(_run, variants[arm.name]), device),
                 "weights": memory.weights(model),
             }
         )
     return _described(point, arms).merge(pd.DataFrame(rows), on="variant")
+
+
+def _run(variant: Any) -> None:
+    for _ in variant():
+        pass
 
 
 def _described(point: Mapping[str, Any], arms: list[Arm]) -> pd.DataFrame:

@@ -42,8 +42,8 @@ def table(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.
     Columns: device, geometry, method, budget, at_input, average, n; for prefill, first token and
     total the median in ms (`<span>`), `<span>_spread`, `<span>_speedup` with `_low` and `_high`
     (95 %, missing where times scatter by more than `settings.limit`); token (ms per word after the
-    first); flops (of the prefill, counted, GFLOPs), formula (GFLOPs), flops_ratio (vanilla / own), share
-    (prefill speed-up / flops_ratio); memory and weights (MB); noisy.
+    first); flops (of the prefill, counted, GFLOPs), formula (GFLOPs), flops_ratio (vanilla / own),
+    share (prefill speed-up / flops_ratio); memory and weights (MB); noisy.
     """
     found = []
     row: Any
@@ -92,11 +92,12 @@ def beside_paper(table: pd.DataFrame, settings: Efficiency) -> pd.DataFrame:
     below_floor, paper_total (s), paper_total_speedup, geometry, prefill (ms), prefill_speedup,
     total (ms), total_speedup. The paper's totals are of whole benchmarks, ours of one answer.
     """
-    cells = table.set_index(["geometry", "method", "budget"])
-    visual = {row.geometry: row.at_input for row in table[table["method"] == VANILLA].itertuples()}
-    ours = {"7B": settings.geometry, "13B": settings.larger}
-    found = []
+    cells: Any = table.set_index(["geometry", "method", "budget"])
+    found: list[dict[str, Any]] = []
     row: Any
+    full = table[table["method"] == VANILLA]
+    visual = dict(zip(full["geometry"], full["at_input"], strict=True))
+    ours: dict[str, Any] = {"7B": settings.geometry, "13B": settings.larger}
     for row in _printed().itertuples():
         size = row.model.rpartition("-")[2]
         name = next(own for own, printed in PAPER_METHODS.items() if printed == row.method)
@@ -156,7 +157,7 @@ def conclusion(table: pd.DataFrame, settings: Efficiency) -> str:
             "median in some span; no speed-up is reported for those."
         )
     if len(own):
-        least = own.loc[own["budget"].idxmin()]
+        least: Any = own.sort_values("budget").iloc[0]
         full = table.loc[table["geometry"] == settings.geometry, "budget"].max()
         told = {span: least[f"{span}_speedup"] for span in ("prefill", "first token", "total")}
         gains = ", ".join(

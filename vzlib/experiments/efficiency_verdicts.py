@@ -12,9 +12,9 @@ from vzlib.experiments.efficiency import INSIDE, VANILLA
 from vzlib.experiments.intervals import Interval
 from vzlib.experiments.settings import Efficiency
 
-TOO_NOISY = "too noisy"
 MUCH = 2.0  # times as long as VisionZip's a prefill must take to be "much" slower
 ZIPPED = "visionzip"
+Outcome = tuple[Interval, str] | None  # what was measured, and what it is
 
 
 def verdicts(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.DataFrame:
@@ -30,38 +30,39 @@ def verdicts(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> 
     C42 memory: at 320 tokens the larger needs over 20 % less at the peak, weights included.
 
     Columns: claim, says, paper, measured (with 95 % interval; memory is counted, not sampled),
-    verdict. Claims whose variants were not measured are left out; where times scatter too widely
-    the verdict is `TOO_NOISY`.
+    verdict (of `vzlib.experiments.verdict`; "not measurable here" where times scatter too widely).
+    Claims whose variants were not measured are left out.
     """
     told, found = paper.claims(), []
     variants: Any = costs.set_index(["geometry", "method", "budget"])
-    chosen = {"7B": settings.geometry, "13B": settings.larger}
+    chosen: dict[str, str | None] = {"7B": settings.geometry, "13B": settings.larger}
+    measured = _Measured(times, variants, chosen, settings.limit)
     printed = {
         claim: float(str(told.loc[claim, "paper_value"]).lstrip(">"))
         for claim in ("C35", "C36", "C40", "C42")
     }
-    rules: dict[str, Callable[..., tuple[Interval, float, str] | None]] = {
-        "C35": lambda *given: _speedup(*given, "7B", 160, printed["C35"], "prefill"),
-        "C36": lambda *given: _speedup(*given, "7B", 160, printed["C36"]),
-        "C37": _others_slower,
-        "C38": _others_heavier,
-        "C39": _larger_faster,
-        "C40": lambda *given: _speedup(*given, "13B", 640, printed["C40"]),
-        "C42": lambda *given: _lighter(*given, printed["C42"]),
+    rules: dict[str, tuple[verdict.Rule, float, Callable[[], Outcome]]] = {
+        "C35": (verdict.reaches, printed["C35"], lambda: _speedup(measured, "7B", 160, "prefill")),
+        "C36": (verdict.reaches, printed["C36"], lambda: _speedup(measured, "7B", 160)),
+        "C37": (verdict.above, MUCH, lambda: _others_slower(measured)),
+        "C38": (verdict.above, 1.0, lambda: _others_heavier(measured)),
+        "C39": (verdict.above, 1.0, lambda: _larger_faster(measured)),
+        "C40": (verdict.reaches, printed["C40"], lambda: _speedup(measured, "13B", 640)),
+        "C42": (verdict.above, printed["C42"], lambda: _lighter(measured)),
     }
-    for claim, rule in rules.items():
+    for claim, (rule, threshold, measure) in rules.items():
         try:
-            outcome = rule(_Measured(times, variants, chosen, settings.limit))
+            outcome = measure()
         except timing.TooNoisy as error:
-            measured, decision = str(error), TOO_NOISY
+            text, decision = str(error), verdict.NOT_MEASURABLE
         else:
             if outcome is None:
                 continue
-            value, threshold, unit = outcome
-            decision = verdict.above(value, threshold)
-            measured = f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}] {unit}"
+            value, unit = outcome
+            decision = rule(value, threshold)
+            text = f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}] {unit}"
         says = (told.loc[claim, "claim"], told.loc[claim, "paper_value"])
-        found.append((claim, *says, measured, decision))
+        found.append((claim, *says, text, decision))
     return pd.DataFrame(found, columns=["claim", "says", "paper", "measured", "verdict"])
 
 
@@ -83,21 +84,21 @@ class _Measured:
 
     def ratio(self, slow: Any, fast: Any, *stages: str) -> Interval:
         """Time of one variant over that of another."""
-        seconds = [timing.by_round(self.times, row["variant"], stages) for row in (slow, fast)]
-        return timing.ratio(*seconds, self.limit)
+        first, second = (
+            timing.by_round(self.times, row["variant"], stages) for row in (slow, fast)
+        )
+        return timing.ratio(first, second, self.limit)
 
 
-def _speedup(
-    measured: _Measured, size: str, budget: int, threshold: float, *stages: str
-) -> tuple[Interval, float, str] | None:
+def _speedup(measured: _Measured, size: str, budget: int, *stages: str) -> Outcome:
     full, zipped = measured.find(size, VANILLA), measured.find(size, ZIPPED, budget)
     if full is None or zipped is None:
         return None
     span = "prefill" if stages else "answer"
-    return measured.ratio(full, zipped, *stages), threshold, f"times as fast, {span}, {_on(zipped)}"
+    return measured.ratio(full, zipped, *stages), f"times as fast, {span}, {_on(zipped)}"
 
 
-def _others_slower(measured: _Measured) -> tuple[Interval, float, str] | None:
+def _others_slower(measured: _Measured) -> Outcome:
     """The slower-down of the faster of the others counts."""
     own = measured.variants.reset_index()
     own = own[own["geometry"] == measured.chosen["7B"]]
@@ -106,38 +107,36 @@ def _others_slower(measured: _Measured) -> tuple[Interval, float, str] | None:
     if not budgets:
         return None
     zipped = measured.find("7B", ZIPPED, min(budgets))
-    ratios = {
-        name: measured.ratio(measured.find("7B", name, min(budgets)), zipped, "prefill")
-        for name in INSIDE
-    }
+    others = {name: measured.find("7B", name, min(budgets)) for name in INSIDE}
+    ratios = {name: measured.ratio(others[name], zipped, "prefill") for name in INSIDE}
     name = min(ratios, key=lambda one: ratios[one].value)
-    return ratios[name], MUCH, f"times VisionZip's prefill, {name}, at {min(budgets)} tokens"
+    return ratios[name], f"times VisionZip's prefill, {name}, at {min(budgets)} tokens"
 
 
-def _others_heavier(measured: _Measured) -> tuple[Interval, float, str] | None:
+def _others_heavier(measured: _Measured) -> Outcome:
     full = measured.find("7B", VANILLA)
     own = measured.variants.reset_index()
     own = own[(own["geometry"] == measured.chosen["7B"]) & own["method"].isin(INSIDE)]
     if full is None or own.empty:
         return None
     most = own.loc[own["memory"].idxmax()]
-    return _exact(most["memory"] / full["memory"]), 1.0, f"of vanilla's peak, {most['method']}"
+    return _exact(most["memory"] / full["memory"]), f"of vanilla's peak, {most['method']}"
 
 
-def _larger_faster(measured: _Measured) -> tuple[Interval, float, str] | None:
+def _larger_faster(measured: _Measured) -> Outcome:
     full, zipped = measured.find("7B", VANILLA), measured.find("13B", ZIPPED, 640)
     if full is None or zipped is None:
         return None
     unit = f"times as fast as {full.name[0]} with all tokens, answer, {_on(zipped)}"
-    return measured.ratio(full, zipped), 1.0, unit
+    return measured.ratio(full, zipped), unit
 
 
-def _lighter(measured: _Measured, threshold: float) -> tuple[Interval, float, str] | None:
+def _lighter(measured: _Measured) -> Outcome:
     full, zipped = measured.find("13B", VANILLA), measured.find("13B", ZIPPED, 320)
     if full is None or zipped is None:
         return None
     before, after = (row["memory"] + row["weights"] for row in (full, zipped))
-    return _exact(100 * (1 - after / before)), threshold, f"% less, {_on(zipped)}"
+    return _exact(100 * (1 - after / before)), f"% less, {_on(zipped)}"
 
 
 def _exact(value: float) -> Interval:

@@ -119,10 +119,9 @@ def _bars(
             low, high = quartiles.loc[at, ["low", "high"]].iloc[0]
             axes.plot([low, high], [height, height], color="0.4", linewidth=0.8)
             end = max(value, high)
-        axes.annotate(
-            f"{value:.0f}" if value >= 100 else f"{value:.3g}", (end, height), xytext=(2, 0), textcoords="offset points",
-            va="center", fontsize=6,
-        )  # fmt: skip
+        text = f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+        axes.annotate(text, (end, height), xytext=(2, 0), textcoords="offset points", va="center",
+                      fontsize=6)  # fmt: skip
     axes.set_yticks(range(len(labels)), labels, fontsize=6)
     axes.invert_yaxis()
     axes.margins(x=0.12)

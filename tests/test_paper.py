@@ -72,3 +72,19 @@ def test_score_asks_where_tables_disagree():
     with pytest.raises(ValueError, match=r"92\.0 in table 2, 91\.5 in table 12"):
         paper.score(*row)
     assert paper.score(*row, number=2) == 92.0
+
+
+def test_contradictions_are_those_of_the_notes():
+    notes = (PAPER / "NOTES.md").read_text(encoding="utf-8")
+    section = notes.partition("## Contradictions")[2].partition("\n## ")[0]
+    lines = [line.strip("|") for line in section.splitlines() if line.startswith("|")]
+    rows = [tuple(cell.strip() for cell in line.split("|")) for line in lines]
+    table = paper.contradictions()
+    assert list(table.columns) == ["where", "one_value", "other_value"]
+    assert list(table.itertuples(index=False, name=None)) == rows[2:]
+
+
+def test_exceptions_are_those_that_the_check_knows():
+    table = paper.exceptions()
+    assert len(table) == 34 and table["check"].is_unique
+    assert table["check"].str.match(r"[A-E] ").all()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
@@ -81,6 +82,45 @@ print(os.environ["OMP_NUM_THREADS"])
     assert [line[:11] for line in lines[:2]] == ["[1/2] 01_fi", "[2/2] 02_se"]
     threads = str(max(1, (os.cpu_count() or 1) // 2))
     assert printed(repository.results / "02_second.ipynb") == f"{threads}\n"
+
+
+def test_what_reads_the_others_starts_when_they_have_ended(repository, monkeypatch, capfd):
+    events = []
+
+    class Pool(ExitStack):
+        """Starts all it is given at once, as a pool of processes does; they end one by one."""
+
+        def __init__(self, jobs):
+            super().__init__()
+
+        def map(self, function, notebooks):
+            events.extend(f"{path.stem} starts" for path in notebooks)
+            return self.outcomes(notebooks)
+
+        def outcomes(self, notebooks):
+            for path in notebooks:
+                events.append(f"{path.stem} ended")
+                yield 0.0, None
+
+    monkeypatch.setattr(reproduce, "LAST", {"01_reads"})
+    monkeypatch.setattr(reproduce, "ProcessPoolExecutor", Pool)
+    for name in ("01_reads", "02_second", "03_third"):
+        repository(name)
+    assert reproduce.main(["--jobs", "2"]) == 0
+    others = ["02_second starts", "03_third starts", "02_second ended", "03_third ended"]
+    assert events == [*others, "01_reads starts", "01_reads ended"]
+    lines = capfd.readouterr().out.splitlines()
+    assert [line[:14] for line in lines[:3]] == [
+        "[1/3] 02_secon",
+        "[2/3] 03_third",
+        "[3/3] 01_reads",
+    ]
+
+
+def test_the_ledger_comes_last():
+    notebooks = reproduce.find()
+    assert {path.stem for path in notebooks} >= reproduce.LAST
+    assert len(reproduce.LAST) == 1
 
 
 def test_a_failure_is_listed_and_stops_no_other_notebook(repository, capfd):

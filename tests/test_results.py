@@ -126,6 +126,19 @@ def test_store_only_reads_and_names_what_is_missing(monkeypatch):
     assert len(results.entries()) == 1
 
 
+def test_within_store_only_nothing_is_computed_and_outside_it_is(counted):
+    with results.store_only():
+        with pytest.raises(results.MissingResult), results.store_only():
+            results.compute("layers", Settings(), counted)
+        with pytest.raises(results.MissingResult):
+            results.compute("layers", Settings(), counted)
+    assert counted.calls == 0
+    first = results.compute("layers", Settings(), counted)
+    with results.store_only():
+        pd.testing.assert_frame_equal(results.compute("layers", Settings(), counted), first)
+    assert counted.calls == 1
+
+
 def test_a_failed_experiment_stores_nothing(counted):
     def fail(settings):
         raise ZeroDivisionError("in the experiment")

@@ -10,9 +10,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 
@@ -81,7 +83,7 @@ def outcome(squares: Clone) -> dict[str, bytes]:
 
 
 def killed(squares: Clone, path: str, points: int, group: bool, chance: random.Random) -> str:
-    """Start a sweep and kill it, its process group or its coordinator only.
+    """Start a sweep and kill it: its process group with all kernels, or its coordinator only.
 
     The moment is random: up to two seconds after the start, after a point begins to be computed, or
     after the last one is published. Returns which of these; nothing if the sweep ended before.
@@ -103,7 +105,12 @@ def killed(squares: Clone, path: str, points: int, group: bool, chance: random.R
         process.wait(chance.uniform(0, 2))
         phase = ""
     except subprocess.TimeoutExpired:
+        # Kernels are groups of their own, and would live for another second.
+        others = psutil.Process(process.pid).children(recursive=True) if group else []
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+        for each in others:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
     process.communicate()
     return phase
 

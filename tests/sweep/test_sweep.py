@@ -119,7 +119,7 @@ def test_a_damaged_row_is_told_and_measured_again_alone(clone):
     points = squares.place / "points"
     assert told.returncode == 1
     assert "failed: 90_squares drawing, cell 4: MissingResult: no stored result" in told.stderr
-    assert f"; remove {points}, and what the store lost is measured again\n" in told.stderr
+    assert f"or the store lost it: then remove {points} and start again\n" in told.stderr
     shutil.rmtree(points)
     again = squares.run(path)
     assert (again.returncode, again.stderr) == (0, "")

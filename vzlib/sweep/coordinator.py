@@ -176,7 +176,8 @@ def _draw(sweep: Sweep, place: Path, copy: Path, version: str) -> list[str]:
     except Exception as error:
         failure = f"{sweep.notebook.stem} drawing, {reproduce.explain(error)}"
         if getattr(error, "ename", "") == results.MissingResult.__name__:
-            failure += f"; remove {place / 'points'}, and what the store lost is measured again"
+            again = f"remove {place / 'points'} and start again"
+            failure += f"; the grid lacks it, or the store lost it: then {again}"
         return [failure]
     durable.write_whole(place / "drawn", version)
     print(f"{sweep.name}: drawn in {published}", flush=True)

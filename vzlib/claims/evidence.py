@@ -50,8 +50,8 @@ class Evidence:
     def settings(self, notebook: str) -> Any:
         return settings_of(self.chosen, notebook)
 
-    def rows(self, notebook: str, **only: Any) -> pd.DataFrame:
-        """What `measure` of the notebook's experiment gives, from the store alone.
+    def rows(self, notebook: str, function: str = "measure", **only: Any) -> pd.DataFrame:
+        """What a function of the notebook's experiment gives, from the store alone.
 
         only: settings to narrow it down to what is needed.
 
@@ -59,11 +59,12 @@ class Evidence:
         measured on the model.
         """
         settings = self.settings(notebook).model_copy(update=only)
-        if (notebook, settings) not in self._rows:
+        key = (notebook, function, settings)
+        if key not in self._rows:
             experiment = importlib.import_module(f"vzlib.experiments.{notebook.partition('_')[2]}")
             try:
                 with results.store_only():
-                    self._rows[notebook, settings] = experiment.measure(settings)
+                    self._rows[key] = getattr(experiment, function)(settings)
             except ValueError as error:
                 raise DoesNotFit(str(error)) from error
-        return self._rows[notebook, settings]
+        return self._rows[key]

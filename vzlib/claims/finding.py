@@ -17,6 +17,7 @@ class Finding(NamedTuple):
     n: how many `data`, such as questions, are behind it.
     note: what else must be known, or why there is no measurement.
     command: what measures it, where that is not simply the notebook of the claim.
+    model: what was measured, where that is not the model of the ledger.
     """
 
     verdict: str
@@ -27,6 +28,7 @@ class Finding(NamedTuple):
     data: str = ""
     note: str = ""
     command: str = ""
+    model: str = ""
 
 
 def decided(rule: verdict.Rule, threshold: float, interval: Interval, **told: Any) -> Finding:

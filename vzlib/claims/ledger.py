@@ -47,7 +47,7 @@ def table(chosen: Claims) -> pd.DataFrame:
                 "n": one.n,
                 "data": what,
                 "rule": one.rule,
-                "model": chosen.model if one.verdict in MEASURED else "",
+                "model": one.model or chosen.model if one.verdict in MEASURED else "",
                 "note": one.note,
                 "command": one.command,
             }

@@ -7,7 +7,6 @@ from vzlib.paths import NOTEBOOKS
 
 # By the notebook that is to measure them.
 NOTEBOOK_OF = {
-    "08_efficiency": ("C35", "C36", "C37", "C38", "C39", "C40", "C42"),
     "09_efficient_tuning": ("C23", "C27", "C46", "C47"),
     "10_training": ("C44", "C45"),
     "11_quantization": ("C41",),

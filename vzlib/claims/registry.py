@@ -6,6 +6,7 @@ from vzlib import figures, results
 from vzlib.claims import (
     attention_by_layer,
     dominant_contextual,
+    efficiency,
     feature_misalignment,
     misalignment_ablation,
     planned,
@@ -25,6 +26,7 @@ ANALYSES = (
     misalignment_ablation,
     token_budget,
     dominant_contextual,
+    efficiency,
 )
 
 

@@ -14,6 +14,7 @@ from vzlib.experiments.settings import Efficiency
 
 MUCH = 2.0  # times as long as VisionZip's a prefill must take to be "much" slower
 ZIPPED = "visionzip"
+UNKNOWN = Interval(*[float("nan")] * 3)
 Outcome = tuple[Interval, str] | None  # what was measured, and what it is
 
 
@@ -30,7 +31,8 @@ def verdicts(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> 
     C42 memory: at 320 tokens the larger needs over 20 % less at the peak, weights included.
 
     Columns: claim, says, paper, measured (with 95 % interval; memory is counted, not sampled),
-    verdict (of `vzlib.experiments.verdict`; "not measurable here" where times scatter too widely).
+    verdict (of `vzlib.experiments.verdict`; "not measurable here" where times scatter too widely),
+    value, low, high, unit, rule (what was asked of the interval).
     Claims whose variants were not measured are left out.
     """
     told, found = paper.claims(), []
@@ -54,7 +56,7 @@ def verdicts(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> 
         try:
             outcome = measure()
         except timing.TooNoisy as error:
-            text, decision = str(error), verdict.NOT_MEASURABLE
+            text, decision, value, unit = str(error), verdict.NOT_MEASURABLE, UNKNOWN, ""
         else:
             if outcome is None:
                 continue
@@ -62,8 +64,10 @@ def verdicts(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> 
             decision = rule(value, threshold)
             text = f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}] {unit}"
         says = (told.loc[claim, "claim"], told.loc[claim, "paper_value"])
-        found.append((claim, *says, text, decision))
-    return pd.DataFrame(found, columns=["claim", "says", "paper", "measured", "verdict"])
+        asked = verdict.in_words(rule, threshold)
+        found.append((claim, *says, text, decision, *value, unit, asked))
+    columns = ["claim", "says", "paper", "measured", "verdict", *Interval._fields, "unit", "rule"]
+    return pd.DataFrame(found, columns=columns)
 
 
 class _Measured:

@@ -1,0 +1,39 @@
+"""Claims C35 to C40 and C42: time and memory. Put to notebook 08.
+
+They do not depend on the weights, so what is measured is a geometry with random ones, on the device
+of this machine, whatever the model of the ledger is.
+"""
+
+from functools import partial
+
+from vzlib.claims.evidence import Evidence
+from vzlib.claims.finding import Finding
+from vzlib.experiments import efficiency_verdicts, verdict
+from vzlib.experiments.intervals import Interval
+
+NOTEBOOK = "08_efficiency"
+
+
+def _decided(claim: str, evidence: Evidence) -> Finding:
+    times, costs = evidence.rows(NOTEBOOK), evidence.rows(NOTEBOOK, "costs")
+    settings = evidence.settings(NOTEBOOK)
+    table = efficiency_verdicts.verdicts(times, costs, settings)
+    if claim not in set(table["claim"]):
+        return Finding(verdict.NOT_YET, note="these settings leave out what it compares")
+    row = table.set_index("claim").loc[claim]
+    interval = Interval(*row[list(Interval._fields)].astype(float))
+    models = " and ".join(filter(None, (settings.geometry, settings.larger)))
+    note = "memory is counted, not sampled"
+    if row["verdict"] == verdict.NOT_MEASURABLE:
+        note = str(row["measured"])
+    elif interval.low < interval.high:
+        note = "random weights; the paper's device is one A800"
+    return Finding(
+        str(row["verdict"]), str(row["rule"]), interval, str(row["unit"]),
+        times["round"].nunique(), "rounds", note, model=f"{models}, {times['device'].iloc[0]}",
+    )  # fmt: skip
+
+
+CLAIMS = {
+    claim: partial(_decided, claim) for claim in ("C35", "C36", "C37", "C38", "C39", "C40", "C42")
+}

@@ -1,0 +1,191 @@
+"""What the ledger makes of the rows of each analysis: made up, so that the verdict is known."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vzlib.claims import (
+    attention_by_layer,
+    dominant_contextual,
+    efficiency,
+    feature_misalignment,
+    misalignment_ablation,
+    softmax_gradient,
+)
+from vzlib.claims.evidence import Evidence
+from vzlib.experiments import efficiency_verdicts
+from vzlib.experiments.settings import Claims
+
+
+class Given(Evidence):
+    """Evidence with these rows, whatever is asked for."""
+
+    def __init__(self, rows):
+        super().__init__(Claims())
+        self.given = rows
+
+    def rows(self, notebook, function="measure", **only):
+        return self.given
+
+
+def decide(analysis, claim, rows):
+    return analysis.CLAIMS[claim](Given(rows))
+
+
+def profile(levels, kinds=("photographs", "scenes")):
+    """Rows of `attention_by_layer.measure`; the last layer but one is read."""
+    noise = np.random.default_rng(0).normal(0, 0.01, (20, len(levels)))
+    return pd.DataFrame(
+        [
+            (kind, f"{image}", f"{image}", rule, layer, layer == len(levels) - 1, "gini", value)
+            for kind, rule, image in itertools.product(kinds, ("cls", "mean"), range(20))
+            for layer, value in enumerate(levels + noise[image], 1)
+        ],
+        columns=["images", "name", "unit", "rule", "layer", "read", "measure", "value"],
+    )
+
+
+def test_the_profile_over_depth_is_decided_by_photographs():
+    rows = profile(np.array([0.2, 0.22, 0.8, 0.9, 0.6]))
+    rows.loc[rows["images"] == "scenes", "value"] *= -1
+    converges, peaks, disperses = (
+        decide(attention_by_layer, claim, rows) for claim in ("C03", "C04", "C05")
+    )
+    assert [one.verdict for one in (converges, peaks, disperses)] == ["found"] * 3
+    assert disperses.interval.value == pytest.approx(0.3, abs=0.01)
+    assert (disperses.data, disperses.n) == ("photographs", 20)
+    assert "scenes, opposite" in disperses.note
+
+
+def test_the_softmax_is_decided_by_where_attention_lies():
+    columns = ["queries", "layer", "read", "quantity", "n", "value", "low", "high"]
+    rows = pd.DataFrame(
+        [
+            ("all", 3, True, "mass_exponential", 8, 90, 89, 91),
+            ("cls", 2, False, "mass_exponential", 8, 80, 79, 81),
+            ("cls", 3, True, "mass_exponential", 8, 30, 29, 31),
+        ],
+        columns=columns,
+    )
+    one = decide(softmax_gradient, "C06", rows)
+    assert one.verdict == "not found" and tuple(one.interval) == (30, 29, 31) and one.n == 8
+    without_cls = rows[rows["queries"] == "all"]
+    assert decide(softmax_gradient, "C06", without_cls).verdict == "found"
+
+
+def test_where_a_subject_looks_and_where_dominant_tokens_lie():
+    columns = [
+        "quantity", "kind", "target", "layer", "retained", "n", "scenes", "share", "expected",
+        "value", "low", "high",
+    ]  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            ("attention", "object", "dominant/own", 3, 64, 9, 5, np.nan, np.nan, 0.5, 0.4, 0.6),
+            ("place", "object", "background", 3, 64, 9, 5, 30.0, 60.0, 0.5, 0.4, 0.6),
+            ("place", "object", "periphery", 3, 64, 9, 5, 60.0, 30.0, 2.0, 1.9, 2.1),
+            ("place", "object", "background", 3, 128, 9, 5, 60.0, 60.0, 1.0, 0.9, 1.1),
+        ],
+        columns=columns,
+    )
+    looks, lies = (decide(feature_misalignment, claim, rows) for claim in ("C08", "C09"))
+    assert looks.verdict == lies.verdict == "opposite"
+    assert looks.n == 5 and looks.interval.low == 0.4
+    assert lies.note.startswith("30 % of the dominant tokens lie on background, which is 60 %")
+    assert lies.note.endswith("2.00 [1.90, 2.10], found")
+
+
+def ablation(baseline=0.8, ex1=0.8, ex2=0.8, dominant=5.0):
+    levels = {"baseline": baseline, "ex1": ex1, "ex2": ex2}
+    hard = np.random.default_rng(0).random(200)
+    conditions = ("baseline", "ex1", "ex1 random", "ex2", "ex2 zipped", "ex2 random")
+    tables = [
+        pd.DataFrame(
+            {
+                "selector": "sparsevlm", "condition": condition, "seed": 0, "task": "reading",
+                "image": [f"scene {image}" for image in range(200)], "question": "?",
+                "answer": "x", "score": (hard < levels.get(condition, baseline)).astype(float),
+                "dominant": dominant, "chance": 10.0,
+            },
+        )
+        for condition in conditions
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_the_ablation_is_told_in_percent_and_decided_by_its_sign():
+    rows = ablation(ex1=0.4, ex2=0.6)
+    lost, gained = (decide(misalignment_ablation, claim, rows) for claim in ("C11", "C12"))
+    assert (lost.verdict, gained.verdict) == ("found", "opposite")
+    assert lost.interval.value == pytest.approx(-50, abs=8) and lost.n == 200
+    assert lost.note.endswith("than as many random ones: found")
+    assert decide(misalignment_ablation, "C12", ablation(ex2=0.95)).verdict == "found"
+    assert decide(misalignment_ablation, "C11", ablation()).verdict == "not found"
+
+
+def test_fewer_dominant_tokens_than_by_chance_is_misaligned():
+    assert decide(misalignment_ablation, "C10", ablation()).verdict == "found"
+    more = decide(misalignment_ablation, "C10", ablation(dominant=30.0))
+    assert more.verdict == "opposite" and more.interval.value == pytest.approx(3)
+    assert more.note.startswith("30.0 % of the tokens that sparsevlm keeps are dominant")
+
+
+def splits(none, half, images=200):
+    hard = np.random.default_rng(0).random(images)
+    levels = {("released", "released"): 0.7, ("split", "none"): none, ("split", "50 %"): half}
+    tables = [
+        pd.DataFrame(
+            {
+                "total": 64, "factor": factor, "choice": choice, "layer": 7, "task": "reading",
+                "image": [f"scene {image}" for image in range(images)], "question": "?",
+                "score": (hard < share).astype(float),
+            }
+        )
+        for (factor, choice), share in levels.items()
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_contextual_tokens_and_the_best_split():
+    rows = splits(none=0.5, half=0.9)
+    saved, split = (decide(dominant_contextual, claim, rows) for claim in ("C13", "Q3"))
+    assert saved.verdict == "found" and saved.interval.value == pytest.approx(20, abs=5)
+    assert split.verdict == "found" and split.interval.value == pytest.approx(20, abs=5)
+    assert "best of 2 other splits, contextual tokens: 50 %" in split.note
+    assert saved.n == split.n == 200
+    rows = splits(none=0.9, half=0.5)
+    assert decide(dominant_contextual, "C13", rows).verdict == "opposite"
+    assert decide(dominant_contextual, "Q3", splits(0.7, 0.5)).verdict == "not found"
+
+
+def test_times_are_of_a_geometry_and_a_device(monkeypatch):
+    columns = ["claim", "measured", "verdict", "value", "low", "high", "unit", "rule"]
+    unknown = (np.nan,) * 3
+    table = pd.DataFrame(
+        [
+            (
+                "C35",
+                "4",
+                "not found",
+                4.0,
+                3.9,
+                4.1,
+                "times as fast",
+                "whole interval at least 7.8",
+            ),
+            ("C36", "times scatter", "not measurable here", *unknown, "", "at least 3"),
+            ("C42", "30", "found", 30.0, 30.0, 30.0, "% less", "above 20"),
+        ],
+        columns=columns,
+    )
+    monkeypatch.setattr(efficiency_verdicts, "verdicts", lambda *_: table)
+    times = pd.DataFrame({"device": "a processor", "round": [1, 1, 2]})
+    fast, whole, memory, missing = (
+        decide(efficiency, claim, times) for claim in ("C35", "C36", "C42", "C40")
+    )
+    assert fast.verdict == "not found" and fast.n == 2
+    assert fast.model == "llava-small and llava-small-2x, a processor"
+    assert whole.note == "times scatter" and np.isnan(whole.interval.value)
+    assert memory.note == "memory is counted, not sampled"
+    assert missing.verdict == "not yet measured"

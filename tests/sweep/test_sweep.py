@@ -13,6 +13,16 @@ from tests.permissions import OBEY_FROM_NOW_ON, read_only
 from tests.sweep.conftest import CELLS
 from vzlib import results
 
+NOISY = """
+import atexit
+import logging
+
+
+def draw(rows, settings):
+    print("drawn otherwise")
+    atexit.register(logging.getLogger("tornado").error, "what a kernel says as it ends")
+"""
+
 
 def test_points_once_then_none_then_only_the_new(clone):
     squares = clone()
@@ -29,10 +39,11 @@ def test_points_once_then_none_then_only_the_new(clone):
 
     # A notebook's text, a plot: nothing is computed, and the second is drawn again.
     squares.notebook("# Other words", *CELLS)
-    plot = "def draw(rows, settings): print('drawn otherwise')\n"
-    squares.write("vzlib/plotting/squares.py", plot)
+    squares.write("vzlib/plotting/squares.py", NOISY)
     path = squares.sweep([0, 1, 2], draw={"numbers": [0, 1]}, group=2)
     more = squares.run(path)
+    assert (more.returncode, more.stderr) == (0, "")
+    assert "what a kernel says as it ends" in (squares.place / "snakemake.log").read_text()
     assert more.stdout.startswith("squares: 3 points, 1 to compute\n")
     assert squares.computed() == [0, 1, 2]
     drawn = nbformat.read(squares.place / "90_squares.ipynb", as_version=4)

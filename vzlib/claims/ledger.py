@@ -12,7 +12,8 @@ from vzlib.experiments import questions, verdict
 from vzlib.experiments.checkpoint import identity
 from vzlib.experiments.settings import Claims
 
-COMPARABLE = (PERCENT, CHANGE)  # units in which the paper's number says the same kind of thing
+# Units, up to a comma, in which the paper's number says the same kind of thing.
+COMPARABLE = (PERCENT, CHANGE, "times as fast")
 MEASURED = (verdict.FOUND, verdict.OPPOSITE, verdict.NOT_FOUND)
 
 
@@ -69,9 +70,14 @@ def _number(first: str) -> str:
 
 
 def comparable(ledger: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `table` whose number and the paper's are in the same unit, `paper` a number."""
-    own = ledger[ledger["unit"].isin(COMPARABLE)]
-    return own.assign(paper=own["paper"].str.lstrip("<>").astype(float))
+    """The rows of `table` with a number that can stand beside the paper's.
+
+    Columns: claim, unit (one of COMPARABLE), value, low, high, paper (a number), verdict.
+    """
+    unit = ledger["unit"].str.partition(",")[0]
+    own = ledger.assign(unit=unit)[unit.isin(COMPARABLE) & ledger["value"].notna()]
+    numbers = own.assign(paper=own["paper"].str.lstrip("<>").astype(float))
+    return numbers[["claim", "unit", "value", "low", "high", "paper", "verdict"]]
 
 
 def conclusion(ledger: pd.DataFrame) -> str:

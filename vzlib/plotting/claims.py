@@ -92,7 +92,7 @@ def _handle(verdict: str) -> Line2D:
 def claims_table(ledger: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """The ledger as a table. ledger: of `vzlib.claims.ledger.table`."""
     columns = {"": "{claim}", "claim": "{says}", "where": "{where}", "the paper's": "{paper}"}
-    columns |= {"measured": "{measured}", "n": "{n} {data}", "verdict": "{verdict}", "rule": "{rule}"}
-    columns |= {"model": "{model}", "note": "{note}", "command": "{command}"}
+    columns |= {"measured": "{measured}", "n": "{n} {data}", "verdict": "{verdict}"}
+    columns |= {"rule": "{rule}", "model": "{model}", "note": "{note}", "command": "{command}"}
     caption = f"Every claim beside what was measured of it, with 95 % intervals. {RULE}"
     return save_table(ledger, "15_claims_table", settings, columns, caption=caption)

@@ -5,13 +5,14 @@ NOTEBOOKS ?=
 SWEEP ?= params/sweeps/token_budget.yaml
 JOBS ?=
 SLURM ?=
+ROWS ?=
 # Notebooks at once, by default; a model of the paper's size fills the machine alone.
 AT_ONCE := $(or $(JOBS),$(if $(filter paper,$(SCALE)),1,2))
 BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures report sweep test test-slow lab clean
+.PHONY: help reproduce figures report bench sweep test test-slow lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,9 @@ figures: $(READY)  ## redraw the figures from stored results; measures nothing
 
 report: $(READY)  ## write results/report.html: figures, tables, settings and environment in one offline page
 	$(BIN)/python -m vzlib.report
+
+bench: $(READY)  ## measure the ratios of speed and memory on this machine, alone (ROWS="prefill ...")
+	$(BIN)/python -m vzlib.efficiency $(if $(ROWS),--only $(ROWS))
 
 sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=at a time, SLURM=workflow/slurm.yaml)
 	$(BIN)/python -m vzlib.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))

@@ -19,8 +19,11 @@ def choose(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"device {name!r} is unknown; allowed: auto, cpu, cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device {name!r} cannot be timed; allowed: auto, cpu, cuda")
+    if device.type not in ("cpu", "cuda") or device.index is not None:
+        raise ValueError(
+            f"device {name!r} cannot be timed; allowed: auto, cpu, cuda (of several GPUs the first "
+            "in CUDA_VISIBLE_DEVICES)"
+        )
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("device 'cuda' is not there: torch sees no GPU; allowed: auto, cpu")
     return device

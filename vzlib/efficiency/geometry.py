@@ -17,22 +17,20 @@ from transformers import (
 )
 
 Sizes = dict[str, Any]
-SEVEN: Sizes = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
-         "num_attention_heads": 32}  # fmt: skip
-THIRTEEN: Sizes = {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40,
-            "num_attention_heads": 40}  # fmt: skip
-CLIP_L: Sizes = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
-          "num_attention_heads": 16, "projection_dim": 768}  # fmt: skip
-SO400M: Sizes = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
-          "num_attention_heads": 16, "image_size": 384}  # fmt: skip
+
+
+def _sizes(width: int, inner: int, layers: int, heads: int) -> Sizes:
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    return dict(zip(names, (width, inner, layers, heads), strict=True))
+
+
+SEVEN, THIRTEEN = _sizes(4096, 11008, 32, 32), _sizes(5120, 13824, 40, 40)
+CLIP_L = {**_sizes(1024, 4096, 24, 16), "projection_dim": 768, "image_size": 336, "patch_size": 14}
+SO400M = {**_sizes(1152, 4304, 27, 16), "image_size": 384, "patch_size": 14}
 # Heads of 64 and few layers, so that two cores read 2 880 visual tokens in about a second. The
 # larger has about twice the weights of the smaller, as 13B and 7B have.
-SMALL: Sizes = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 16,
-         "num_attention_heads": 3}  # fmt: skip
-SMALL_2X: Sizes = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 18,
-            "num_attention_heads": 4}  # fmt: skip
-SMALL_TOWER: Sizes = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 8,
-               "num_attention_heads": 2, "projection_dim": 96}  # fmt: skip
+SMALL, SMALL_2X = _sizes(192, 512, 16, 3), _sizes(256, 688, 18, 4)
+SMALL_TOWER = {**CLIP_L, **_sizes(128, 512, 8, 2), "projection_dim": 96}
 
 
 class Geometry(NamedTuple):
@@ -51,7 +49,11 @@ LLAVAS = {
     "llava-small": Geometry(SMALL_TOWER, SMALL, views=5),
     "llava-small-2x": Geometry(SMALL_TOWER, SMALL_2X, views=5),
 }
-TOWERS = ("clip-l-336", "siglip-so400m")
+# A SigLIP as LLaVA-OneVision takes it, without the pooling head, which no LLaVA reads.
+TOWERS: dict[str, tuple[Any, Sizes]] = {
+    "clip-l-336": (CLIPVisionConfig, CLIP_L),
+    "siglip-so400m": (SiglipVisionConfig, {**SO400M, "vision_use_head": False}),
+}
 IMAGE_TOKEN = 32000
 
 
@@ -62,10 +64,9 @@ def config(name: str) -> PreTrainedConfig:
     tokens for ends of lines are left out, as in the paper's 2 880, and as VisionZip leaves them.
     Raises ValueError for an unknown name.
     """
-    if name == "clip-l-336":
-        return _clip(CLIP_L)
-    if name == "siglip-so400m":
-        return SiglipVisionConfig(**SO400M, patch_size=14)
+    if name in TOWERS:
+        kind, sizes = TOWERS[name]
+        return kind(**sizes)
     if name not in LLAVAS:
         raise ValueError(f"geometry {name!r} is unknown; allowed: {', '.join([*LLAVAS, *TOWERS])}")
     text = LlamaConfig(
@@ -75,9 +76,9 @@ def config(name: str) -> PreTrainedConfig:
         rms_norm_eps=1e-5,
         pad_token_id=0,
     )
-    kind: Any = LlavaConfig  # whose declaration lags behind what it takes
-    return kind(
-        vision_config=_clip(LLAVAS[name].tower),
+    llava: Any = LlavaConfig  # whose declaration lags behind what it takes
+    return llava(
+        vision_config=CLIPVisionConfig(**LLAVAS[name].tower),
         text_config=text,
         image_token_id=IMAGE_TOKEN,
         vision_feature_layer=-2,
@@ -95,7 +96,3 @@ def build(name: str, device: torch.device, dtype: torch.dtype) -> Any:
     kind = AutoModelForImageTextToText if name in LLAVAS else AutoModel
     with torch.device(device):
         return kind.from_config(own, dtype=dtype, attn_implementation="sdpa").eval()
-
-
-def _clip(sizes: Sizes) -> CLIPVisionConfig:
-    return CLIPVisionConfig(**sizes, image_size=336, patch_size=14)

@@ -91,7 +91,8 @@ def device_of(settings: Efficiency) -> str:
 def measure(settings: Efficiency) -> pd.DataFrame:
     """Seconds of every variant, round and stage, all from one run; stored for this device.
 
-    Columns: device, geometry, method, budget, at_input, average, variant, round, stage, seconds.
+    Columns: device, geometry, method, budget, at_input, average, variant, round, stage, seconds,
+    apart (was the device waited for after every stage, or at both ends of the whole only?).
     Raises ValueError as `plan` does, and for a device that is not there and has nothing stored.
     """
     return _stored("efficiency", _measure, settings, repetitions=settings.repetitions)
@@ -118,9 +119,13 @@ def _measure(point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.efficiency import timing
 
     device, arms, _, variants = _prepared(point)
-    found = timing.measure(
-        variants, device, repetitions=point["repetitions"], progress="efficiency"
-    )
+    chosen: Any = {"repetitions": point["repetitions"], "progress": "efficiency"}
+    whole = timing.measure(variants, device, **chosen)
+    # On a CPU nothing runs behind the clock's back, so that the parts of a whole are its times.
+    apart = whole
+    if device.type == "cuda":
+        apart = timing.measure(variants, device, apart=True, **chosen)
+    found = pd.concat([whole.assign(apart=False), apart.assign(apart=True)])
     return _described(point, arms).merge(found, on="variant")
 
 

@@ -16,20 +16,21 @@ SPANS: dict[str, tuple[str, ...]] = {
     "first token": FIRST_TOKEN,
     "total": (),
 }
+ALONE = ("prefill", "decode")  # spans that are one part: timed apart from the others
 PAPER_METHODS = {"vanilla": "Vanilla", "fastv": "FastV", "sparsevlm": "SparseVLM",
                  "visionzip": "VisionZip"}  # fmt: skip
 PAPER_DEVICE = "A800"
 
 
 def parts(times: pd.DataFrame) -> pd.DataFrame:
-    """Median time of every stage of every variant, with its quartiles.
+    """Median time of every stage of every variant, measured apart, with its quartiles.
 
     Columns: device, geometry, method, budget, at_input, average, stage, n (rounds), median, low,
     high (quartiles, all in ms), spread (interquartile range / median).
     """
     keys = ["device", "geometry", "method", "budget", "at_input", "average", "stage"]
     found = []
-    for key, own in times.groupby(keys, sort=False):
+    for key, own in times[times["apart"]].groupby(keys, sort=False):
         seconds = own["seconds"].to_numpy()
         low, middle, high = np.percentile(seconds * 1e3, (25, 50, 75))
         found.append((*key, len(seconds), middle, low, high, timing.spread(seconds)))
@@ -55,7 +56,8 @@ def table(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.
         line["n"] = times.loc[times["variant"] == row.variant, "round"].nunique()
         noisy = False
         for span, stages in SPANS.items():
-            own = timing.by_round(times, row.variant, stages)
+            clock = times[times["apart"] == (span in ALONE)]
+            own = timing.by_round(clock, row.variant, stages)
             line |= {span: float(np.median(own)) * 1e3, f"{span}_spread": timing.spread(own)}
             try:
                 gain = timing.ratio(
@@ -65,7 +67,7 @@ def table(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.
                 gain, noisy = timing.Interval(*[float("nan")] * 3), True
             names = (f"{span}_speedup", f"{span}_speedup_low", f"{span}_speedup_high")
             line |= dict(zip(names, gain, strict=True))
-        decode = timing.by_round(times, row.variant, ("decode",))
+        decode = timing.by_round(times[times["apart"]], row.variant, ("decode",))
         ratio = full["flops_prefill"] / row.flops_prefill
         line |= {
             "token": float(np.median(decode)) * 1e3 / (settings.new_tokens - 1),

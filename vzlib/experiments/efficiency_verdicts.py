@@ -87,10 +87,9 @@ class _Measured:
         return own[at].iloc[0] if at.any() else None
 
     def ratio(self, slow: Any, fast: Any, *stages: str) -> Interval:
-        """Time of one variant over that of another."""
-        first, second = (
-            timing.by_round(self.times, row["variant"], stages) for row in (slow, fast)
-        )
+        """Time of one variant over that of another: of a part, timed apart, or of the whole."""
+        clock = self.times[self.times["apart"] == bool(stages)]
+        first, second = (timing.by_round(clock, row["variant"], stages) for row in (slow, fast))
         return timing.ratio(first, second, self.limit)
 
 

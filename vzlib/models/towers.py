@@ -22,7 +22,19 @@ from torch import Tensor, nn
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.utils.output_capturing import capture_outputs
 
+from vzlib.models.families import blocks_of, depth_of, family_of, has_cls, token_count
 from vzlib.tokens import received_attention
+
+__all__ = [
+    "Encoded",
+    "attention_rows",
+    "depth_of",
+    "encode",
+    "family_of",
+    "has_cls",
+    "received_by_layer",
+    "token_count",
+]
 
 
 class Encoded(NamedTuple):
@@ -36,70 +48,6 @@ class Encoded(NamedTuple):
     hidden: Tensor
     scores: Tensor
     keys: Tensor
-
-
-class Family(NamedTuple):
-    """Where a class of transformers keeps the parts the loop needs."""
-
-    blocks: str
-    norm: str
-    attention: str
-    cls: bool
-
-
-FAMILIES = {
-    "CLIPVisionModel": Family("layers", "layer_norm1", "self_attn", cls=True),
-    "SiglipVisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
-    "Siglip2VisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
-    "Dinov2Model": Family("layer", "norm1", "attention", cls=True),
-    "Dinov2WithRegistersModel": Family("layer", "norm1", "attention", cls=True),
-}
-
-
-def family_of(tower: nn.Module) -> Family:
-    """The family of a vision tower.
-
-    Raises ValueError, naming the class and the supported ones, for anything else.
-    """
-    for parent in type(tower).__mro__:  # by name, so that no model file is imported just to ask
-        if parent.__name__ in FAMILIES:
-            return FAMILIES[parent.__name__]
-    raise ValueError(
-        f"{type(tower).__name__} is not a supported vision tower; supported: {', '.join(FAMILIES)}"
-    )
-
-
-def has_cls(tower: nn.Module) -> bool:
-    """Whether the tower has a CLS token (at index 0 of everything `encode` returns)."""
-    return family_of(tower).cls
-
-
-def token_count(tower: nn.Module) -> int:
-    """Tokens `encode` returns for an image of the configured size: patches, and CLS if any.
-
-    Raises ValueError for SigLIP 2, whose number of patches depends on the image.
-    """
-    config: Any = tower.config
-    if not hasattr(config, "image_size"):
-        raise ValueError(f"{type(tower).__name__} has no fixed number of tokens per image")
-    return (config.image_size // config.patch_size) ** 2 + has_cls(tower)
-
-
-def depth_of(tower: nn.Module, layer: int) -> int:
-    """Number of blocks behind `hidden_states[layer]`; the evidence is that of the last of them.
-
-    Raises ValueError for a layer out of range, and for layer 0, the input of the first block, which
-    no attention has produced.
-    """
-    if not isinstance(layer, int):
-        raise ValueError(f"layer must be one whole number, not {layer!r}")
-    blocks = len(_blocks(tower))
-    if not -blocks <= layer <= blocks or layer == 0:
-        raise ValueError(
-            f"layer {layer} has no attention to rate tokens by; allowed: 1 to {blocks} "
-            f"and -{blocks} to -1"
-        )
-    return layer % (blocks + 1)
 
 
 def encode(
@@ -134,8 +82,8 @@ def received_by_layer(
 ) -> Tensor:
     """Attention every token received in every block, [B, L, S] fp32, in one pass.
 
-    Entry l belongs to block l, that is to `hidden_states[l + 1]`; arguments as for `encode`. The
-    map of one chunk of queries is the most that is ever in memory.
+    Entry l belongs to block l, that is to `hidden_states[l + 1]`; arguments as for `encode`. A few
+    rows of one map are the most that is ever in memory.
     """
     by_cls = _rates_by_cls(tower, cls)
     return _received_by_layer(tower, *inputs, by_cls=by_cls, valid=valid, **_CAPTURE_NOTHING)
@@ -180,7 +128,7 @@ def _encode(
     **_: Any,
 ) -> Encoded:
     hidden, mask, valid = _embed(tower, inputs, valid)
-    *before, block = _blocks(tower)[:depth]
+    *before, block = blocks_of(tower)[:depth]
     for earlier in before:
         hidden = earlier(hidden, mask)
     queries, keys, scale = _queries_and_keys(tower, block, hidden, first_only=by_cls)
@@ -196,7 +144,7 @@ def _received_by_layer(
     tower: nn.Module, *inputs: Tensor, by_cls: bool, valid: Tensor | None, **_: Any
 ) -> Tensor:
     hidden, mask, valid = _embed(tower, inputs, valid)
-    blocks, layers = _blocks(tower), []
+    blocks, layers = blocks_of(tower), []
     for index, block in enumerate(blocks):
         queries, keys, scale = _queries_and_keys(tower, block, hidden, first_only=by_cls)
         layers.append(received_attention(queries, keys, scale, valid=valid))
@@ -221,7 +169,7 @@ def _attention_rows(
         raise ValueError(
             f"queries must be indices 0 to {tokens - 1}, [Q] or [B, Q], not {queries.tolist()}"
         )
-    *before, block = _blocks(tower)[:depth]
+    *before, block = blocks_of(tower)[:depth]
     for earlier in before:
         hidden = earlier(hidden, mask)
     every_query, keys, scale = _queries_and_keys(tower, block, hidden, first_only=False)
@@ -243,16 +191,13 @@ def _rates_by_cls(tower: nn.Module, cls: bool | None) -> bool:
     return has_cls(tower) if cls is None else cls
 
 
-def _blocks(tower: nn.Module) -> nn.ModuleList:
-    family = family_of(tower)  # first, as an unknown tower may have no encoder to look into
-    return getattr(tower.encoder, family.blocks)
-
-
 def _embed(
     tower: Any, inputs: tuple[Tensor, ...], valid: Tensor | None
 ) -> tuple[Tensor, Any, Tensor | None]:
     """First block's input [B, S, D], the mask its attention wants, `valid` as bool."""
-    hidden = tower.embeddings(*inputs)
+    # SigLIP's patches come transposed out of the convolution, and without a CLS token to join them
+    # to, every norm of every block would copy them into order again.
+    hidden = tower.embeddings(*inputs).contiguous()
     if hasattr(tower, "pre_layrnorm"):  # CLIP only, and so spelt
         hidden = tower.pre_layrnorm(hidden)
     if valid is None:

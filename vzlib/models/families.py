@@ -1,0 +1,74 @@
+"""The vision towers that are supported, and where each class keeps its parts."""
+
+from typing import Any, NamedTuple
+
+from torch import nn
+
+
+class Family(NamedTuple):
+    """Where a class of transformers keeps the parts the loop needs."""
+
+    blocks: str
+    norm: str
+    attention: str
+    cls: bool
+
+
+FAMILIES = {
+    "CLIPVisionModel": Family("layers", "layer_norm1", "self_attn", cls=True),
+    "SiglipVisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
+    "Siglip2VisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
+    "Dinov2Model": Family("layer", "norm1", "attention", cls=True),
+    "Dinov2WithRegistersModel": Family("layer", "norm1", "attention", cls=True),
+}
+
+
+def family_of(tower: nn.Module) -> Family:
+    """The family of a vision tower.
+
+    Raises ValueError, naming the class and the supported ones, for anything else.
+    """
+    for parent in type(tower).__mro__:  # by name, so that no model file is imported just to ask
+        if parent.__name__ in FAMILIES:
+            return FAMILIES[parent.__name__]
+    raise ValueError(
+        f"{type(tower).__name__} is not a supported vision tower; supported: {', '.join(FAMILIES)}"
+    )
+
+
+def has_cls(tower: nn.Module) -> bool:
+    """Whether the tower has a CLS token (at index 0 of everything `encode` returns)."""
+    return family_of(tower).cls
+
+
+def token_count(tower: nn.Module) -> int:
+    """Tokens `encode` returns for an image of the configured size: patches, and CLS if any.
+
+    Raises ValueError for SigLIP 2, whose number of patches depends on the image.
+    """
+    config: Any = tower.config
+    if not hasattr(config, "image_size"):
+        raise ValueError(f"{type(tower).__name__} has no fixed number of tokens per image")
+    return (config.image_size // config.patch_size) ** 2 + has_cls(tower)
+
+
+def depth_of(tower: nn.Module, layer: int) -> int:
+    """Number of blocks behind `hidden_states[layer]`; the evidence is that of the last of them.
+
+    Raises ValueError for a layer out of range, and for layer 0, the input of the first block, which
+    no attention has produced.
+    """
+    if not isinstance(layer, int):
+        raise ValueError(f"layer must be one whole number, not {layer!r}")
+    blocks = len(blocks_of(tower))
+    if not -blocks <= layer <= blocks or layer == 0:
+        raise ValueError(
+            f"layer {layer} has no attention to rate tokens by; allowed: 1 to {blocks} "
+            f"and -{blocks} to -1"
+        )
+    return layer % (blocks + 1)
+
+
+def blocks_of(tower: nn.Module) -> nn.ModuleList:
+    family = family_of(tower)  # first, as an unknown tower may have no encoder to look into
+    return getattr(tower.encoder, family.blocks)

@@ -111,4 +111,4 @@ def test_unknown_rows_and_devices_are_refused(capsys):
     assert command.main(["--only", "prefil"]) == 2
     assert "unknown rows: prefil; allowed: select_and_merge" in capsys.readouterr().err
     assert command.main(["--device", "gpu"]) == 2
-    assert "'gpu' is unknown" in capsys.readouterr().err
+    assert "'gpu' cannot be timed" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def table(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.
             line |= {span: float(np.median(own)) * 1e3, f"{span}_spread": timing.spread(own)}
             try:
                 gain = timing.ratio(
-                    timing.by_round(times, full["variant"], stages), own, settings.limit
+                    timing.by_round(clock, full["variant"], stages), own, settings.limit
                 )
             except timing.TooNoisy:
                 gain, noisy = timing.Interval(*[float("nan")] * 3), True

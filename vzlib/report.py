@@ -38,33 +38,26 @@ def page(place: Path) -> str:
 
 
 def stored() -> pd.DataFrame:
-    """What the store holds, an experiment a row: points, memory, where and when they were measured.
+    """What the store holds, an experiment a row: what it took, where and when it was measured.
 
-    Columns: experiment, points, peak memory (MiB, the largest), processor, accelerator, commits,
-    measured (first and last day).
+    Columns: experiment, points, hours (of computing, in sum), peak memory (MiB, the largest),
+    processor, accelerator, commits, days.
     """
+    columns = ["experiment", "seconds", "peak_process_memory_mib", "processor", "accelerator",
+               "commit", "dirty", "finished_utc"]  # fmt: skip
     rows = [results.provenance_of(path) for path in results.entries()]
-    columns = [
-        "experiment",
-        "peak_process_memory_mib",
-        "processor",
-        "accelerator",
-        "commit",
-        "dirty",
-        "finished_utc",
-    ]
     table = pd.DataFrame(rows, columns=columns)
-    table["commit"] = table["commit"].str[:10] + table["dirty"].map({True: " and changes"}).fillna(
-        ""
-    )
+    changed = table["dirty"].map({True: " and changes"}).fillna("")
+    table["commit"] = table["commit"].str[:10] + changed
     table["finished_utc"] = table["finished_utc"].str[:10]
     found = table.groupby("experiment").agg(
         points=("experiment", "size"),
+        hours=("seconds", lambda seconds: round(seconds.sum() / 3600, 3)),
         peak_memory_mib=("peak_process_memory_mib", "max"),
         processor=("processor", _each),
         accelerator=("accelerator", _each),
         commits=("commit", _each),
-        measured=("finished_utc", _each),
+        days=("finished_utc", _each),
     )
     return found.reset_index()
 

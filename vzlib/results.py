@@ -161,6 +161,7 @@ def compute_each(
                 tables = _tables(outcome, experiment)
                 record = {**wanted[key][1], "function": sources.name(code), **finish()}
                 record |= {"apart": sorted(apart(wanted[key][0])), "rows": len(tables[ROWS])}
+                record["seconds"] = round(record["seconds"] / len(missing), 3)  # its share
                 with durable.writing(root):
                     _publish(root / experiment / key, tables, record, root / ".aside" / key)
                 found[key] = read(root / experiment / key)

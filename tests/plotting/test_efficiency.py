@@ -47,7 +47,7 @@ def test_bars_are_as_long_as_the_times():
     names = [text.get_text() for text in right.get_yticklabels()]
     assert names[0] == "small\nall tokens" and names[3] == "large\nVisionZip (code) 160"
     alone = speed(table(), parts(), "small", None).axes[1]
-    assert [bar.get_width() for bar in alone.patches] == [480, 960]
+    assert [bar.get_width() for bar in alone.patches] == [480, 180, 120, 190]
 
 
 def test_stages_stand_one_behind_the_other():

@@ -29,7 +29,7 @@ CLIP_L = {**_sizes(1024, 4096, 24, 16), "projection_dim": 768, "image_size": 336
 SO400M = {**_sizes(1152, 4304, 27, 16), "image_size": 384, "patch_size": 14}
 # Heads of 64 and few layers, so that two cores read 2 880 visual tokens in about a second. The
 # larger has about twice the weights of the smaller, as 13B and 7B have.
-SMALL, SMALL_2X = _sizes(192, 512, 16, 3), _sizes(256, 688, 18, 4)
+SMALL, SMALL_2X = _sizes(192, 512, 12, 3), _sizes(256, 688, 14, 4)
 SMALL_TOWER = {**CLIP_L, **_sizes(128, 512, 8, 2), "projection_dim": 96}
 
 

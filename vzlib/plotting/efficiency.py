@@ -31,10 +31,14 @@ def speed(table: pd.DataFrame, parts: pd.DataFrame, geometry: str, larger: str |
     quartiles = parts[(parts["geometry"] == geometry) & (parts["stage"] == "prefill")]
     _bars(left, own, "prefill", [_label(row) for row in own.itertuples()], quartiles)
     left.set_title(f"prefill of {geometry}")
-    chosen = table[(table["geometry"] == larger) | (table["method"] == "vanilla")]
+    chosen = (
+        own
+        if larger is None
+        else table[(table["geometry"] == larger) | (table["method"] == "vanilla")]
+    )
     names = [f"{row.geometry}\n{_label(row)}" for row in chosen.itertuples()]
     _bars(right, chosen, "total", names)
-    right.set_title("a whole answer, two sizes")
+    right.set_title("a whole answer" if larger is None else "a whole answer, two sizes")
     for axes in (left, right):
         axes.set_xlabel("ms (shorter is better)")
         axes.grid(axis="y", visible=False)

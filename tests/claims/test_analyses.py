@@ -187,5 +187,6 @@ def test_times_are_of_a_geometry_and_a_device(monkeypatch):
     assert fast.verdict == "not found" and fast.n == 2
     assert fast.model == "llava-small and llava-small-2x, a processor"
     assert whole.note == "times scatter" and np.isnan(whole.interval.value)
-    assert memory.note == "memory is counted, not sampled"
+    assert whole.command == "make reproduce SCALE=paper NOTEBOOKS=08"
+    assert memory.note == "random weights; memory is counted, not sampled"
     assert missing.verdict == "not yet measured"

@@ -68,6 +68,7 @@ def test_what_is_not_stored_is_not_measured_but_told(folder, own_store, never_lo
     assert table["n"].isna().all() and (table["model"] == "").all()
     assert (table["note"] != "").all()
     assert "budget 64 must be below 36" in table.loc["C15", "note"]  # of 36 patches
+    assert table.loc["C01", "command"] and not table.loc["C15", "command"]
     assert results.entries() == []
 
 

@@ -7,11 +7,12 @@ of this machine, whatever the model of the ledger is.
 from functools import partial
 
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import Finding
+from vzlib.claims.finding import Finding, not_measurable
 from vzlib.experiments import efficiency_verdicts, verdict
 from vzlib.experiments.intervals import Interval
 
 NOTEBOOK = "08_efficiency"
+LARGE = "make reproduce SCALE=paper NOTEBOOKS=08"  # asks LLaVA-NeXT, on a GPU
 
 
 def _decided(claim: str, evidence: Evidence) -> Finding:
@@ -21,16 +22,16 @@ def _decided(claim: str, evidence: Evidence) -> Finding:
     if claim not in set(table["claim"]):
         return Finding(verdict.NOT_YET, note="these settings leave out what it compares")
     row = table.set_index("claim").loc[claim]
-    interval = Interval(*row[list(Interval._fields)].astype(float))
-    models = " and ".join(filter(None, (settings.geometry, settings.larger)))
-    note = "memory is counted, not sampled"
     if row["verdict"] == verdict.NOT_MEASURABLE:
-        note = str(row["measured"])
-    elif interval.low < interval.high:
-        note = "random weights; the paper's device is one A800"
+        return not_measurable(str(row["measured"]), LARGE)
+    interval = Interval(*row[list(Interval._fields)].astype(float))
+    counted = interval.low == interval.high
+    note = "memory is counted, not sampled" if counted else "the paper's device is one A800"
+    models = " and ".join(filter(None, (settings.geometry, settings.larger)))
     return Finding(
         str(row["verdict"]), str(row["rule"]), interval, str(row["unit"]),
-        times["round"].nunique(), "rounds", note, model=f"{models}, {times['device'].iloc[0]}",
+        times["round"].nunique(), "rounds", f"random weights; {note}",
+        model=f"{models}, {times['device'].iloc[0]}",
     )  # fmt: skip
 
 

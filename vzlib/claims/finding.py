@@ -16,7 +16,8 @@ class Finding(NamedTuple):
     interval: what was measured, in `unit`, with 95 % bounds; NOTHING where nothing was.
     n: how many `data`, such as questions, are behind it.
     note: what else must be known, or why there is no measurement.
-    command: what measures it, where that is not simply the notebook of the claim.
+    command: what measures it, where that is not simply the notebook of the claim; where it is not
+        measurable here, what measures it elsewhere, if anything does.
     model: what was measured, where that is not the model of the ledger.
     """
 

@@ -42,8 +42,9 @@ def findings(evidence: Evidence) -> dict[str, Finding]:
         settings = evidence.settings(analysis.NOTEBOOK).model_dump(mode="json")
         for claim, function in analysis.CLAIMS.items():
             one = _found(function, evidence)
-            command = one.command or figures.command(analysis.NOTEBOOK, settings)
-            found[claim] = one._replace(command=command)
+            here = one.verdict != verdict.NOT_MEASURABLE  # else measuring again would not help
+            own = figures.command(analysis.NOTEBOOK, settings) if here else ""
+            found[claim] = one._replace(command=one.command or own)
     return found
 
 

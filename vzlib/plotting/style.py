@@ -93,7 +93,7 @@ LOOKS = {
     # what is said of a claim; a solid line: it was measured
     "found": Look("found", "#009E73", "o"),
     "opposite": Look("opposite", "#D55E00", "X"),
-    "not found": Look("not found", "#4C5C7A", "_"),
+    "not found": Look("not found", "#4C5C7A", "s"),
     "not measurable here": Look("not measurable here", "#888888", "x", "--"),
     "not yet measured": Look("not yet measured", "#888888", ".", ":"),
 }

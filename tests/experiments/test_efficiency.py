@@ -136,6 +136,14 @@ def test_the_table_has_medians_speed_ups_and_what_the_flops_allow():
     assert row["flops_ratio"] == 18
     assert row["share"] == pytest.approx(10 / 18, rel=0.03)
     assert not table["noisy"].any()
+    assert np.isnan(row["of_peak"])  # of a CPU nobody knows
+
+
+def test_on_a_known_device_the_share_of_its_peak_rate_is_told():
+    times, costs = (rows.assign(device="NVIDIA H200") for rows in made_up(noise=0))
+    costs["flops_prefill"] = 989e12 / 4  # a quarter of a second at the peak
+    table = efficiency_table.table(times, costs, Efficiency()).set_index(["method", "budget"])
+    assert table.loc[("visionzip", 320), "of_peak"] == pytest.approx(0.25 / 0.3)
 
 
 def test_what_scatters_has_no_speed_up_and_the_conclusion_says_so():

@@ -19,6 +19,7 @@ def peak(function: Callable[[], Any], device: torch.device) -> int:
     torch's profiler saw; scratch of libraries that allocate for themselves is not in it.
     """
     if device.type == "cuda":
+        function()  # what kernels set up at their first use does not count
         synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

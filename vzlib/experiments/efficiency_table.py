@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vzlib import paper
-from vzlib.efficiency import timing
+from vzlib.efficiency import flops, timing
 from vzlib.experiments.efficiency import VANILLA
 from vzlib.experiments.settings import Efficiency
 
@@ -44,7 +44,8 @@ def table(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.
     total the median in ms (`<span>`), `<span>_spread`, `<span>_speedup` with `_low` and `_high`
     (95 %, missing where times scatter by more than `settings.limit`); token (ms per word after the
     first); flops (of the prefill, counted, GFLOPs), formula (GFLOPs), flops_ratio (vanilla / own),
-    share (prefill speed-up / flops_ratio); memory and weights (MB); noisy.
+    share (prefill speed-up / flops_ratio); of_peak (least time of the prefill at the device's peak
+    rate / median, missing where that is not known); memory and weights (MB); noisy.
     """
     found = []
     row: Any
@@ -69,12 +70,14 @@ def table(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> pd.
             line |= dict(zip(names, gain, strict=True))
         decode = timing.by_round(times[times["apart"]], row.variant, ("decode",))
         ratio = full["flops_prefill"] / row.flops_prefill
+        least = flops.floor(row.flops_prefill, row.device)
         line |= {
             "token": float(np.median(decode)) * 1e3 / (settings.new_tokens - 1),
             "flops": row.flops_prefill / 1e9,
             "formula": row.formula / 1e9,
             "flops_ratio": ratio,
             "share": line["prefill_speedup"] / ratio,
+            "of_peak": (least or np.nan) * 1e3 / line["prefill"],
             "memory": row.memory / 1e6,
             "weights": row.weights / 1e6,
             "noisy": noisy,
@@ -135,7 +138,6 @@ def _printed() -> pd.DataFrame:
 
 def _floor(row: Any, settings: Efficiency) -> float:
     """Milliseconds; for a method inside the language model its layer average counts."""
-    from vzlib.efficiency import flops
     from vzlib.efficiency.geometry import config
 
     geometry = config(row.model.lower())

@@ -20,6 +20,7 @@ def efficiency(table: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "by formula": "{formula:.4g}",
         "FLOPs ratio": "{flops_ratio:.2f}",
         "× / FLOPs ratio": "{share:.2f}",
+        "of the peak rate": "{of_peak:.2f}",
         "peak, MB": "{memory:.4g}",
         "weights, MB": "{weights:.4g}",
     }
@@ -27,7 +28,8 @@ def efficiency(table: pd.DataFrame, settings: BaseModel) -> SavedTable:
         f"Measured on {table['device'].iloc[0]}, {table['n'].iloc[0]} rounds in turns, random "
         "weights: medians; × is over the same model with all tokens, with 95 % intervals, and "
         "empty where times scatter too widely. FLOPs count a multiply and an add as two; by "
-        "formula: Sec. 2.1 of the paper. Peak memory is beyond the weights."
+        "formula: Sec. 2.1 of the paper. Of the peak rate: the least time for these FLOPs on the "
+        "device, if its rate is known, over the median. Peak memory is beyond the weights."
     )
     rows = table.assign(label=[look(name).label for name in table["method"]])
     return save_table(rows, "08_efficiency_table", settings, columns, caption=caption)

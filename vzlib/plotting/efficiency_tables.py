@@ -57,8 +57,8 @@ def beside_paper(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
     caption = (
         "Tables 4, 7 and 18 of the paper (one A800) beside what was measured here. The paper's "
         "totals are of whole benchmarks, those here of one answer. Least: what the prefill cannot "
-        "do without, at 312 TFLOP/s, the A800's peak in bf16. Of Table 18's prefills, those with 640 "
-        "and 160 tokens had lost their decimal point and were restored by scale."
+        "do without, at 312 TFLOP/s, the A800's peak in bf16. Of Table 18's prefills, those with "
+        "640 and 160 tokens had lost their decimal point and were restored by scale."
     )
     shown = rows.assign(impossible=rows["below_floor"].map({True: "yes", False: ""}))
     return save_table(shown, "08_efficiency_paper", settings, columns, caption=caption)

@@ -1,5 +1,6 @@
 """Run rows of the benchmark, print them and keep the last whole run of every device."""
 
+import gc
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -42,6 +43,7 @@ def run(
     rows = []
     for name in names:
         rows += GROUPS[name](scale, device, dtype)
+        gc.collect()  # models of this row make room for those of the next
         if device.type == "cuda":
             torch.cuda.empty_cache()
     return {

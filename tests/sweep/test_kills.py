@@ -118,7 +118,8 @@ def killed(squares: Clone, path: str, points: int, group: bool, chance: random.R
 def trial(squares: Clone, numbers: Sequence[int], groups: Sequence[bool], seed: int) -> Counter:
     """Kill one sweep for each of `groups`, resume at once each time, let the last run finish.
 
-    Returns what happened: kills by phase and in all, computations, reads.
+    Returns what happened: kills by phase and in all, computations, reads, and how often a job
+    waited for one that a killed coordinator had left.
     """
     path = squares.sweep(numbers, draw={"numbers": [*numbers]}, group=len(numbers) // 2)
     chance, tally, stored, in_flight = random.Random(seed), Counter(), {}, 0
@@ -141,7 +142,8 @@ def trial(squares: Clone, numbers: Sequence[int], groups: Sequence[bool], seed: 
     # What a killed coordinator leaves is finished by its jobs; of a killed group, at most what was
     # in flight is repeated.
     assert computed.total() <= len(numbers) + in_flight
-    tally.update({"kills": hits, "computations": computed.total(), "reads": reader.reads})
+    waits = (squares.place / "snakemake.log").read_text().count("waiting for another process")
+    tally.update(kills=hits, computations=computed.total(), waits=waits, reads=reader.reads)
     return tally
 
 
@@ -177,7 +179,8 @@ def test_many_kills_over_many_sweeps(clone, group, kills, sweeps, capsys):
             with lock:
                 if total["kills"] >= kills and total["sweeps"] >= sweeps:
                     return
-                seed, squares = next(seeds), clone(seconds=0.5, figure=True)
+                # A job that a coordinator left must still be at work when the next one starts.
+                seed, squares = next(seeds), clone(seconds=1 if group else 3, figure=True)
             tally = trial(squares, numbers, [group] * (4 if group else 3), seed)
             assert outcome(squares) == expected
             with lock:
@@ -187,10 +190,12 @@ def test_many_kills_over_many_sweeps(clone, group, kills, sweeps, capsys):
     with ThreadPoolExecutor(2) as workers:
         for worker in [workers.submit(work) for _ in range(2)]:
             worker.result()
+    assert total["waits"] > 0 or group, "no job left over was met, so no lock was tried"
     phases = ", ".join(f"{total[phase]} {phase}" for phase in ("starting", "computing", "drawing"))
     with capsys.disabled():
         print(
             f"\n{total['kills']} kills of the {'process group' if group else 'coordinator'} "
             f"({phases}) over {total['sweeps']} sweeps of {len(numbers)} points: "
-            f"{total['computations']} computations, {total['reads']} reads, 0 torn"
+            f"{total['computations']} computations, {total['waits']} waits for a job left over, "
+            f"{total['reads']} reads, 0 torn"
         )

@@ -18,19 +18,20 @@ import types
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from vzlib.models.prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
 from vzlib.models.processors import shorten, zip_processor
-from vzlib.models.towers import depth_of, encode, has_cls, token_count
+from vzlib.models.towers import encode, has_cls
+from vzlib.models.zip_checks import budget_for, check_layer, core_of, stock_count
 from vzlib.tokens import Budget, ZippedTokens, check_finite, select_and_merge
 from vzlib.tokens.merging import MergeRule
 
-SUPPORTED = ("LlavaForConditionalGeneration",)
 OVERRIDDEN = ("get_image_features", "get_placeholder_mask")
 
 # Who listens in this thread, as (model, list): see ZippedModel.record.
@@ -46,12 +47,14 @@ class ZippedModel:
     model: the very instance that was given, changed until `undo`.
     processor: a copy that puts `budget.total` placeholders per image, or None if none was given.
     budget, merge: what the model is zipped with.
+    prefill: the compiled prefill, or None.
     """
 
     model: Any
     processor: Any
     budget: Budget
     merge: MergeRule
+    prefill: CompiledPrefill | None
     _before: dict[str, Any]
 
     def undo(self) -> None:
@@ -62,8 +65,12 @@ class ZippedModel:
         return self
 
     def __exit__(self, *_: object) -> None:
-        unzip_model(self.model)  # then what an enclosing context had put there
+        # What an enclosing context had put there comes back, and its prefill never went.
+        for name in OVERRIDDEN:
+            self.model.base_model.__dict__.pop(name, None)
         self.model.base_model.__dict__.update(self._before)
+        if self.prefill is not None:
+            self.prefill.__exit__()
 
     def shorten(self, inputs: MutableMapping[str, Tensor]) -> dict[str, Tensor]:
         """Inputs made by the stock processor, with `budget.total` placeholders for each image.
@@ -77,7 +84,7 @@ class ZippedModel:
             inputs,
             image_token_id=config.image_token_id,
             pad_token_id=config.get_text_config().pad_token_id or 0,
-            old=_stock_count(tower, config.vision_feature_select_strategy),
+            old=stock_count(tower, config.vision_feature_select_strategy),
             new=self.budget.total,
         )
 
@@ -104,6 +111,7 @@ def zip_model(
     *,
     retain: int | None = None,
     merge: MergeRule = "code",
+    compile: bool = False,
 ) -> ZippedModel:
     """Apply VisionZip (Section 3 of the paper) to one LLaVA instance until `undo`.
 
@@ -114,68 +122,32 @@ def zip_model(
         patches but is not kept, as `Budget.all(576)` does to keep LLaVA's own 576 tokens.
     retain: tokens per image instead of a budget, split 54:10; CLS is kept if the encoder has one.
     merge: "code" as released, or "paper".
+    compile: also compile the prefill, see `vzlib.models.prefill.compiled_prefill`.
 
     Raises ValueError for a model, tower, feature layer, processor or merge rule that is not
     supported, and BudgetError (a ValueError) for a budget this encoder cannot pay.
     """
-    core = _core(model)
+    core = core_of(model)
     tower = core.vision_tower
-    _check_layer(tower, model.config.vision_feature_layer)
+    check_layer(tower, model.config.vision_feature_layer)
     if merge not in get_args(MergeRule):
         raise ValueError(f"merge={merge!r} must be one of {get_args(MergeRule)}")
-    budget = _budget(tower, budget, retain)
+    budget = budget_for(tower, budget, retain)
     zipped_processor = None if processor is None else zip_processor(processor, budget.total)
 
     before = {name: core.__dict__[name] for name in OVERRIDDEN if name in core.__dict__}
     core.get_image_features = types.MethodType(_image_features(core, budget, merge), core)
     core.get_placeholder_mask = types.MethodType(_placeholder_mask(core, budget), core)
-    return ZippedModel(model, zipped_processor, budget, merge, before)
+    prefill = compiled_prefill(model) if compile else None
+    return ZippedModel(model, zipped_processor, budget, merge, prefill, before)
 
 
 def unzip_model(model: Any) -> Any:
     """Give back the stock model; also undoes deep copies of a zipped one. Returns the model."""
     for name in OVERRIDDEN:
         model.base_model.__dict__.pop(name, None)
+    undo_compiled_prefill(model)
     return model
-
-
-def _core(model: Any) -> Any:
-    if not any(parent.__name__ in SUPPORTED for parent in type(model).__mro__):
-        raise ValueError(
-            f"cannot zip a {type(model).__name__}; supported: {', '.join(SUPPORTED)} as "
-            "transformers ships it (of a wrapped one, pass the model inside)"
-        )
-    return model.base_model
-
-
-def _check_layer(tower: nn.Module, layer: object) -> int:
-    if not isinstance(layer, int):
-        raise ValueError(
-            f"vision_feature_layer={layer!r}: features of several layers cannot be zipped, as each "
-            "layer rates tokens differently; give one whole number, such as -2"
-        )
-    depth_of(tower, layer)
-    return layer
-
-
-def _budget(tower: nn.Module, budget: Budget | None, retain: int | None) -> Budget:
-    if (budget is None) == (retain is None):
-        raise ValueError(
-            f"give either retain or budget, such as retain=64, not retain={retain} and "
-            f"budget={budget!r}"
-        )
-    if budget is None:
-        assert retain is not None
-        budget = Budget.retain(retain, has_cls=has_cls(tower))
-    if not isinstance(budget, Budget):
-        raise ValueError(f"budget must be a Budget such as Budget(54, 10), not {budget!r}")
-    if budget.cls and not has_cls(tower):
-        raise ValueError(
-            f"{budget} needs a CLS token, and {type(tower).__name__} has none; use "
-            f"{replace(budget, cls=False)!r}"
-        )
-    budget.check(token_count(tower) - (has_cls(tower) and not budget.cls))
-    return budget
 
 
 def _image_features(core: Any, budget: Budget, merge: MergeRule) -> Any:
@@ -190,7 +162,7 @@ def _image_features(core: Any, budget: Budget, merge: MergeRule) -> Any:
     ) -> BaseModelOutputWithPooling:
         if vision_feature_layer is None:
             vision_feature_layer = self.config.vision_feature_layer
-        layer = _check_layer(self.vision_tower, vision_feature_layer)
+        layer = check_layer(self.vision_tower, vision_feature_layer)
         evidence = encode(self.vision_tower, pixel_values, layer=layer)
         if has_cls(self.vision_tower) and not budget.cls:
             evidence = type(evidence)(*(part[:, 1:] for part in evidence))
@@ -237,9 +209,3 @@ def _placeholder_mask(core: Any, budget: Budget) -> Any:
             ) from error
 
     return get_placeholder_mask
-
-
-def _stock_count(tower: nn.Module, strategy: str) -> int:
-    """Placeholders a stock processor puts per image: "default" cuts the first token off."""
-    registers = getattr(tower.config, "num_register_tokens", 0)
-    return token_count(tower) + registers - (strategy == "default")

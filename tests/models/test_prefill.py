@@ -1,6 +1,7 @@
 """The compiled prefill against the stock one: same words, logits equal but for rounding."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -118,7 +119,9 @@ def test_the_number_of_graphs_is_bounded(zipped, monkeypatch):
         assert compiled.graphs == {(1, 40, False)}
 
 
-def test_zip_model_compiles_on_request_and_undo_takes_it_away():
+def test_zip_model_compiles_on_request_and_undo_takes_it_away(monkeypatch):
+    quick = functools.partial(compiled_prefill, backend="aot_eager")  # no C++ compiler needed
+    monkeypatch.setattr("vzlib.models.llava.compiled_prefill", quick)
     model, processor = tiny.llava(image_size=96)
     language = model.model.language_model
     with vzlib.zip_model(model, processor, retain=32, compile=True) as zipped:

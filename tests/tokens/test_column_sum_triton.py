@@ -13,7 +13,7 @@ from tests.tokens import random_attention
 from vzlib.paths import REPOSITORY
 from vzlib.tokens import attention
 
-CASES = 12
+CASES = 9
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,8 @@ def _forward(stock: Any, compiled: Any, handle: CompiledPrefill) -> Any:
                 self,
                 pad(inputs_embeds, (0, 0, front, 0)),
                 pad(attention_mask.to(torch.long), (front, 0)),
-                pad(position_ids, (front, 0)).expand(batch, -1),
+                # Of one layout, whoever made them, since a graph is of one layout.
+                pad(position_ids.expand(batch, -1).contiguous(), (front, 0)),
             )
         if use_cache is None:
             use_cache = self.config.use_cache

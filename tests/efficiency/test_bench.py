@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from vzlib.efficiency import __main__ as command
-from vzlib.efficiency import timing
+from vzlib.efficiency import pipeline, timing
 from vzlib.efficiency.bench import language, row, run, where
 from vzlib.efficiency.bench import scale as scales
 from vzlib.experiments.intervals import Interval
@@ -99,6 +100,16 @@ def test_the_larger_model_is_compared_as_on_a_gpu(tiny, steady):
     rows = language.compare_sizes(TINY, CPU, torch.float32)
     assert [one.what.rpartition(", ")[2] for one in rows] == ["prefill", "total"]
     assert all(one.value.value > 0 and one.bar == "≤ 0.6" for one in rows)
+
+
+def test_compiled_prefills_are_measured_beside_eager_ones(tiny, steady, monkeypatch):
+    eager_backend = partial(pipeline.compiled, backend="eager")  # inductor takes minutes
+    monkeypatch.setattr(language, "compiled", eager_backend)
+    rows = language.prefill(replace(TINY, compiled=True, repetitions=1), CPU, torch.float32)
+    told = [one.what for one in rows]
+    for span in ("prefill", "first token"):
+        assert f"vanilla ÷ visionzip, both compiled, tiny, {span}" in told
+        assert f"visionzip, eager ÷ compiled, tiny, {span}" in told
 
 
 def test_the_profile_tells_the_parts(tiny):

@@ -5,6 +5,7 @@ import torch
 
 from tests import tiny as models
 from vzlib.efficiency import geometry, pipeline, usual_way
+from vzlib.models.prefill import compiled_prefill
 from vzlib.models.towers import encode
 from vzlib.tokens import Budget, select_and_merge
 
@@ -80,6 +81,36 @@ def test_both_ways_to_zip_say_the_same_words(tiny, monkeypatch):
     assert stages == list(pipeline.STAGES)
     usual = words_of(pipeline.visionzip_usual(model, asked, budget), monkeypatch)
     assert usual == (stages, said)
+
+
+def test_a_compiled_prefill_says_the_same_and_leaves_the_stock_one_to_others(tiny, monkeypatch):
+    model = geometry.build("tiny", CPU, torch.float32)
+    asked = pipeline.request(model, 5, before=3, after=4, new_tokens=2)
+    eager = pipeline.visionzip(model, asked, Budget(27, 5))
+    handles = []
+
+    def kept(*args, **named):
+        handles.append(compiled_prefill(*args, **named))
+        return handles[-1]
+
+    monkeypatch.setattr(pipeline, "compiled_prefill", kept)
+    compiled = pipeline.compiled(model, eager, backend="eager")
+    language = model.model.language_model
+    assert "forward" not in vars(language)
+    lengths = []
+    run_layer = type(language.layers[0]).forward
+
+    def listening(layer, hidden, *args, **named):
+        lengths.append(hidden.shape[1])
+        return run_layer(layer, hidden, *args, **named)
+
+    assert words_of(compiled, monkeypatch) == words_of(eager, monkeypatch)
+    assert handles[0].graphs == {(1, 192, False)}  # 167 tokens, in the next bucket
+    with monkeypatch.context() as patch:
+        patch.setattr(type(language.layers[0]), "forward", listening)
+        list(eager())
+    assert set(lengths) == {167, 1}  # nothing is padded to a bucket any more
+    assert "forward" not in vars(language)
 
 
 def test_a_schedule_out_of_reach_is_the_nearest_that_there_is():

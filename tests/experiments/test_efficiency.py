@@ -1,11 +1,13 @@
 """Notebook 08: its plan, what it stores by device, its tables and its verdicts on made-up times."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from vzlib import results
-from vzlib.efficiency import device, geometry
+from vzlib.efficiency import device, geometry, pipeline
 from vzlib.experiments import efficiency, efficiency_table, efficiency_verdicts
 from vzlib.experiments.settings import Efficiency
 
@@ -88,6 +90,18 @@ def test_the_plan_names_what_each_variant_really_spends():
 def test_budgets_that_five_views_cannot_share_are_refused(budget):
     with pytest.raises(ValueError, match=f"budgets {budget} of llava-small: give multiples of 5"):
         efficiency.plan(Efficiency(budgets=(640, budget)))
+
+
+def test_compiled_prefills_stand_beside_their_eager_ones(own_store, small, monkeypatch):
+    monkeypatch.setattr(pipeline, "compiled", partial(pipeline.compiled, backend="eager"))
+    settings = small.model_copy(
+        update={"compiled": True, "methods": ("visionzip",), "budgets": (160,)}
+    )
+    costs = efficiency.costs(settings).set_index(["method", "budget"])
+    for method, budget in (("vanilla", 2880), ("visionzip", 160)):
+        eager, own = costs.loc[(method, budget)], costs.loc[(f"{method}-compiled", budget)]
+        assert own["flops_prefill"] == eager["flops_prefill"]
+        assert own["memory"] > 0
 
 
 def test_the_two_geometries_must_differ():

@@ -22,6 +22,7 @@ from vzlib.baselines.in_llm.prefill import next_hidden
 from vzlib.efficiency import usual_way
 from vzlib.efficiency.geometry import IMAGE_TOKEN
 from vzlib.efficiency.timing import Variant
+from vzlib.models.prefill import compiled_prefill
 from vzlib.models.towers import encode
 from vzlib.tokens import Budget, select_and_merge
 
@@ -120,6 +121,25 @@ def inside(model: Any, asked: Request, pruning: Method) -> Variant:
             hidden = next_hidden(language, embed(word), pruned.length + step, pruned.cache)
             word = model.lm_head(hidden).argmax(dim=-1)
         yield "decode"
+
+    return run
+
+
+def compiled(model: Any, variant: Variant, backend: str = "inductor") -> Variant:
+    """A variant of this model with its prefill compiled; the others keep the stock one.
+
+    Compiling falls to the first run, which must be a warm-up. backend: as of torch.compile.
+    """
+    compiled_prefill(model, backend=backend)
+    language = model.base_model.language_model
+    forward = language.__dict__.pop("forward")
+
+    def run() -> Iterator[str]:
+        language.forward = forward
+        try:
+            yield from variant()
+        finally:
+            del language.forward
 
     return run
 

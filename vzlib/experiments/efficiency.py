@@ -15,6 +15,7 @@ from vzlib.experiments.settings import Efficiency
 
 VANILLA = "vanilla"
 INSIDE = ("fastv", "sparsevlm")  # prune inside the language model
+COMPILED = "-compiled"  # ends the name of a method whose prefill is compiled
 VISUAL = 576  # patches of a view
 
 
@@ -48,6 +49,9 @@ def plan(settings: Efficiency) -> list[Arm]:
     if settings.larger is not None:
         zipped = [name for name in settings.methods if name == "visionzip"]
         arms += _arms(settings.larger, zipped, settings.budgets)
+    if settings.compiled:
+        eager = [arm for arm in arms if arm.method in (VANILLA, "visionzip")]
+        arms += [arm._replace(method=arm.method + COMPILED) for arm in eager]
     return arms
 
 
@@ -120,6 +124,7 @@ def _measure(point: Mapping[str, Any]) -> pd.DataFrame:
 
     device, arms, _, variants = _prepared(point)
     chosen: Any = {"repetitions": point["repetitions"], "progress": "efficiency"}
+    chosen["warm_up"] = 3 if point["compiled"] else 2  # compile, record the graph, replay it
     whole = timing.measure(variants, device, **chosen)
     # On a CPU nothing runs behind the clock's back, so that the parts of a whole are its times.
     apart = whole
@@ -137,7 +142,7 @@ def _costs(point: Mapping[str, Any]) -> pd.DataFrame:
     device, arms, models, variants = _prepared(point)
     text, rows = point["before"] + point["after"], []
     for arm in arms:
-        counted = flops.count(variants[arm.name])
+        counted = flops.count(variants[arm.name.replace(COMPILED, "")])  # a graph hides them
         model = models[arm.geometry]
         cost = account(model, text=text, visual=arm.at_input, method=arm.schedule)
         rows.append(
@@ -177,18 +182,22 @@ def _prepared(point: Mapping[str, Any]) -> tuple[Any, list[Arm], Any, Any]:
             f"no stored results of device {point['device']!r}; here are {', '.join(here)}"
         )
     device = here[point["device"]]
-    names = ("geometry", "larger", "methods", "budgets")
+    names = ("geometry", "larger", "methods", "compiled", "budgets")
     arms = plan(Efficiency(**{name: point[name] for name in names}))
     dtype = precision(point["dtype"], device)
     asked = {name: point[name] for name in ("before", "after", "new_tokens")}
-    models, requests = {}, {}
+    models: dict[str, Any] = {}
+    requests: dict[str, Any] = {}
     for name in dict.fromkeys(arm.geometry for arm in arms):
         models[name] = geometry.build(name, device, dtype)
         requests[name] = pipeline.request(models[name], geometry.LLAVAS[name].views, **asked)
-    variants = {}
+    variants: dict[str, Any] = {}
     for arm in arms:
         model, request = models[arm.geometry], requests[arm.geometry]
-        if arm.method == VANILLA:
+        if arm.method.endswith(COMPILED):
+            eager = variants[arm.name.replace(COMPILED, "")]
+            variants[arm.name] = pipeline.compiled(model, eager)
+        elif arm.method == VANILLA:
             variants[arm.name] = pipeline.vanilla(model, request)
         elif arm.method in INSIDE:
             variants[arm.name] = pipeline.inside(model, request, arm.schedule)

@@ -150,6 +150,7 @@ class Efficiency(Settings):
     methods: tuple[Literal["visionzip", "visionzip-usual", "fastv", "sparsevlm"], ...] = Field(
         ("visionzip", "visionzip-usual", "fastv", "sparsevlm"), min_length=1
     )
+    compiled: bool = False  # all tokens and VisionZip with a compiled prefill, too
     budgets: tuple[Positive, ...] = Field((640, 320, 160), min_length=1)  # for all views together
     before: int = Field(35, ge=1)  # tokens of the prompt before the image
     after: int = Field(25, ge=1)  # and after it

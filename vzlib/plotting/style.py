@@ -68,6 +68,8 @@ LOOKS = {
     # methods, by the names under which they are registered
     "vanilla": Look("all tokens", "#000000", "s"),
     "visionzip": Look("VisionZip (code)", "#D55E00", "o"),
+    "vanilla-compiled": Look("all tokens, compiled", "#555555", "D", "--"),
+    "visionzip-compiled": Look("VisionZip, compiled", "#8C3B00", "v", "--"),
     "visionzip-usual": Look("VisionZip, the usual way", "#999933", "o", "--"),
     "visionzip-paper": Look("VisionZip (paper)", "#E69F00", "D", "--"),
     "random": Look("random", "#7F7F7F", "x", ":"),

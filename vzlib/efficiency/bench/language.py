@@ -11,6 +11,7 @@ from vzlib.efficiency.bench.scale import Scale
 from vzlib.efficiency.geometry import LLAVAS, build
 from vzlib.efficiency.pipeline import (
     FIRST_TOKEN,
+    compiled,
     inside,
     request,
     schedule,
@@ -20,6 +21,7 @@ from vzlib.efficiency.pipeline import (
 from vzlib.tokens import Budget
 
 PREFILL, LARGER = "prefill", "larger"
+COMPILED = ", compiled"
 TEXT = {"before": 35, "after": 25}
 RETAIN, LARGER_RETAIN = 160, 640  # of 2 880
 FOLLOWS_FLOPS = Bar(at_least=0.8)
@@ -39,6 +41,9 @@ def prefill(scale: Scale, device: torch.device, dtype: torch.dtype) -> list[Row]
         "visionzip": visionzip(model, asked, Budget.retain(RETAIN // views)),
     }
     told = {"visionzip": f"{RETAIN} tokens"}
+    if scale.compiled:
+        for name in ("vanilla", "visionzip"):
+            variants[f"{name}{COMPILED}"] = compiled(model, variants[name])
     for name in ("fastv", "sparsevlm"):
         fitted = schedule(name, RETAIN, layers, visual)
         variants[name] = inside(model, asked, fitted.method)
@@ -47,7 +52,7 @@ def prefill(scale: Scale, device: torch.device, dtype: torch.dtype) -> list[Row]
     counts = {name: flops.count(variants[name])["prefill"] for name in ("vanilla", "visionzip")}
     expected = counts["vanilla"] / counts["visionzip"]
     gpu, found = device.type == "cuda", []
-    for name in list(variants)[1:]:
+    for name in told:
         for span, stages in SPANS.items():
             what = f"vanilla ÷ {name}, {told[name]}, {scale.llava}, {span}"
             bar = BARS[span] if gpu and name == "visionzip" else None
@@ -59,6 +64,16 @@ def prefill(scale: Scale, device: torch.device, dtype: torch.dtype) -> list[Row]
         PREFILL, what, times["prefill"], "vanilla", "visionzip", bar, stages, over=expected
     )
     found.insert(2, follows)
+    if scale.compiled:
+        for span, stages in SPANS.items():
+            zipped, full = f"visionzip{COMPILED}", f"vanilla{COMPILED}"
+            what = f"vanilla ÷ visionzip, both compiled, {scale.llava}, {span}"
+            bar = BARS[span] if gpu else None
+            found.append(ratio(PREFILL, what, times[span], full, zipped, bar, stages))
+            for name in ("vanilla", "visionzip"):
+                what = f"{name}, eager ÷ compiled, {scale.llava}, {span}"
+                own = f"{name}{COMPILED}"
+                found.append(ratio(PREFILL, what, times[span], name, own, None, stages))
     if not gpu:
         found += [
             not_measured(PREFILL, f"vanilla ÷ visionzip, llava-next-7b on a GPU, {span}", own)

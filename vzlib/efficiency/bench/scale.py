@@ -36,6 +36,7 @@ class Scale:
     llava: str = "llava-small"
     larger: str = "llava-small-2x"
     new_tokens: int = 8
+    compiled: bool = False  # compiling takes a minute for each length on a CPU, and gains little
 
     @property
     def budget(self) -> Budget:
@@ -73,4 +74,5 @@ def scale_of(device: torch.device) -> Scale:
         llava="llava-next-7b",
         larger="llava-next-13b",
         new_tokens=32,
+        compiled=True,
     )

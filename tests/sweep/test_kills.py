@@ -156,7 +156,7 @@ def undisturbed(clone, numbers) -> dict[str, bytes]:
 
 def test_a_few_kills(clone):
     numbers = range(1, 5)
-    squares = clone(seconds=0.3)
+    squares = clone(seconds=1)
     tally = trial(squares, numbers, [False, True], seed=1)
     assert tally["kills"] > 0
     table = outcome(squares)["squares.csv"].decode().split()

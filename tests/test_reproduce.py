@@ -84,7 +84,9 @@ print(os.environ["OMP_NUM_THREADS"])
     assert printed(repository.results / "02_second.ipynb") == f"{threads}\n"
 
 
-def test_what_reads_the_others_starts_when_they_have_ended(repository, monkeypatch, capfd):
+def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_ended(
+    repository, monkeypatch, capfd
+):
     events = []
 
     class Pool(ExitStack):
@@ -102,25 +104,28 @@ def test_what_reads_the_others_starts_when_they_have_ended(repository, monkeypat
                 events.append(f"{path.stem} ended")
                 yield 0.0, None
 
-    monkeypatch.setattr(reproduce, "LAST", {"01_reads"})
+    def alone(scale, overrides, config, notebook):
+        events.append(f"{notebook.stem} alone, {os.environ.get('OMP_NUM_THREADS')} threads")
+        return 0.0, None
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(reproduce, "LAST", ("04_times", "01_reads"))
     monkeypatch.setattr(reproduce, "ProcessPoolExecutor", Pool)
-    for name in ("01_reads", "02_second", "03_third"):
+    monkeypatch.setattr(reproduce, "_run", alone)
+    for name in ("01_reads", "02_second", "03_third", "04_times"):
         repository(name)
     assert reproduce.main(["--jobs", "2"]) == 0
-    others = ["02_second starts", "03_third starts", "02_second ended", "03_third ended"]
-    assert events == [*others, "01_reads starts", "01_reads ended"]
-    lines = capfd.readouterr().out.splitlines()
-    assert [line[:14] for line in lines[:3]] == [
-        "[1/3] 02_secon",
-        "[2/3] 03_third",
-        "[3/3] 01_reads",
+    assert events == [
+        *("02_second starts", "03_third starts", "02_second ended", "03_third ended"),
+        *("04_times alone, None threads", "01_reads alone, None threads"),
     ]
+    lines = capfd.readouterr().out.splitlines()
+    assert [line[:8] for line in lines[:4]] == ["[1/4] 02", "[2/4] 03", "[3/4] 04", "[4/4] 01"]
 
 
-def test_the_ledger_comes_last():
-    notebooks = reproduce.find()
-    assert {path.stem for path in notebooks} >= reproduce.LAST
-    assert len(reproduce.LAST) == 1
+def test_what_comes_last_exists_and_the_ledger_closes():
+    assert {path.stem for path in reproduce.find()} >= set(reproduce.LAST)
+    assert reproduce.LAST[-1] == "15_claims"
 
 
 def test_a_failure_is_listed_and_stops_no_other_notebook(repository, capfd):

@@ -90,14 +90,15 @@ def _device() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     accelerator = torch is not None and torch.cuda.is_available()
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "accelerator": torch.cuda.get_device_name() if torch and accelerator else None,
         "threads": torch.get_num_threads() if torch else None,
         "cores": os.cpu_count(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as well as the system tells it."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
         for line in information.read_text(encoding="utf-8").splitlines():

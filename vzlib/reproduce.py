@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from vzlib import durable, results
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
-LAST = frozenset({"15_claims"})  # read what the others measured, so they run when those have ended
+# One by one, when the others have ended: times want the machine alone, the ledger reads them all.
+LAST = ("08_efficiency", "15_claims")
 
 
 def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
@@ -150,26 +151,31 @@ def run(
 ) -> list[str]:
     """Run notebooks, `jobs` at a time, a line for each; returns what failed, one text each.
 
-    Those in LAST start when all others have ended. With several jobs each kernel gets its share of
-    the processors' threads.
+    Those in LAST start when all others have ended. Notebooks at work together share the processors'
+    threads.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
-    failures = []
-    with own_kernel(jobs) as config, ExitStack() as stack:
-        one = partial(_run, scale, overrides or {}, config)
-        each: Callable[..., Iterator[tuple[float, str | None]]] = map
-        if jobs > 1:
-            each = stack.enter_context(ProcessPoolExecutor(jobs)).map
-        ordered = sorted(notebooks, key=lambda notebook: notebook.stem in LAST)  # a stable sort
-        stages = (list(stage) for _, stage in groupby(ordered, lambda one: one.stem in LAST))
-        # A stage is only handed out when all outcomes of the one before it are there.
-        outcomes = chain.from_iterable(each(one, stage) for stage in stages)
-        for number, notebook in enumerate(ordered, start=1):
-            print(f"[{number}/{len(ordered)}] {notebook.stem:28}", end=" ", flush=True)
-            seconds, failure = next(outcomes)
-            failures += [failure] if failure else []
-            print(f"{seconds:7.1f} s{'  FAILED' if failure else ''}", flush=True)
+    failures, number = [], 0
+    for _, group in groupby(sorted(notebooks, key=_turn), _turn):  # a stable sort
+        stage = list(group)
+        at_once = min(jobs, len(stage))
+        with own_kernel(at_once) as config, ExitStack() as stack:
+            one = partial(_run, scale, overrides or {}, config)
+            each: Callable[..., Iterator[tuple[float, str | None]]] = map
+            if at_once > 1:
+                each = stack.enter_context(ProcessPoolExecutor(at_once)).map
+            outcomes = each(one, stage)
+            for notebook in stage:
+                number += 1
+                print(f"[{number}/{len(notebooks)}] {notebook.stem:28}", end=" ", flush=True)
+                seconds, failure = next(outcomes)
+                failures += [failure] if failure else []
+                print(f"{seconds:7.1f} s{'  FAILED' if failure else ''}", flush=True)
     return failures
+
+
+def _turn(notebook: Path) -> int:
+    return LAST.index(notebook.stem) + 1 if notebook.stem in LAST else 0
 
 
 def _run(

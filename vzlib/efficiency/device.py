@@ -29,7 +29,7 @@ def describe(device: torch.device) -> str:
     """Such as "NVIDIA H200" or "AMD EPYC, 2 cores": what a time belongs to."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{provenance._processor()}, {os.cpu_count()} cores"
+    return f"{provenance.processor()}, {os.cpu_count()} cores"
 
 
 def slug(name: str) -> str:

@@ -106,8 +106,10 @@ def _forward(stock: Any, compiled: Any, handle: CompiledPrefill) -> Any:
         if inputs_embeds is None and input_ids is not None:
             inputs_embeds, input_ids = self.embed_tokens(input_ids), None
         graph = None
-        if _asks_for_no_more(self.config, kwargs) and _is_prompt(
-            inputs_embeds, attention_mask, position_ids, past_key_values
+        if (
+            inputs_embeds is not None
+            and _asks_for_no_more(self.config, kwargs)
+            and _is_prompt(inputs_embeds, attention_mask, position_ids, past_key_values)
         ):
             graph = _graph(inputs_embeds, handle)
         if graph is None or inputs_embeds is None:
@@ -157,7 +159,7 @@ def _prompt(
     language: Any, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """Hidden states [B, L, D] and each layer's keys and values [B, H, L, d] of padded prompts."""
-    cache = DynamicCache()
+    cache: Any = DynamicCache()
     output = type(language).forward(
         language,
         inputs_embeds=inputs_embeds,
@@ -170,10 +172,10 @@ def _prompt(
 
 
 def _is_prompt(
-    inputs_embeds: Tensor | None, attention_mask: Any, position_ids: Any, past_key_values: Any
+    inputs_embeds: Tensor, attention_mask: Any, position_ids: Any, past_key_values: Any
 ) -> bool:
     """Whether this is the first pass of whole prompts, in a form that the graph takes."""
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or inputs_embeds is None:
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
     if past_key_values is not None and (
         type(past_key_values) is not DynamicCache or past_key_values.get_seq_length() > 0

@@ -38,7 +38,7 @@ def column_sum(
     precision = torch.promote_types(keys.dtype, torch.float32)
     sums = keys.new_zeros((batch, heads, tokens), dtype=precision)
     block = block or BLOCK.get(keys.device.type, BLOCK["cuda"])
-    images, pairs, rows = _steps(*queries.shape[:3], tokens, block)
+    images, pairs, rows = _steps(batch, heads, queries.shape[2], tokens, block)
     with without_autocast(keys):
         for b in _pieces(batch, images):
             for h in _pieces(heads, pairs):

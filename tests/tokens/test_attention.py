@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vzlib.tokens import cls_attention, received_attention
+from vzlib.tokens import attention, cls_attention, received_attention
 from vzlib.tokens.column_sum import column_sum
 
 SCALE = 0.4
@@ -155,6 +155,27 @@ def test_compiles_as_one_graph():
         compiled(queries, keys, SCALE, valid, block=1),
         received_attention(queries, keys, SCALE, valid),
     )
+
+
+def test_a_graph_does_not_grow_with_the_tokens():
+    sizes = []
+
+    def backend(module, _):
+        sizes.append(len(module.graph.nodes))
+        return module
+
+    for tokens in (64, 640):  # 4 and 40 blocks of rows for each head
+        queries, keys = heads(queries=tokens, tokens=tokens)
+        compiled = torch.compile(received_attention, fullgraph=True, dynamic=False, backend=backend)
+        compiled(queries, keys, SCALE, block=1)
+    assert sizes[0] == sizes[1]
+
+
+def test_the_graph_node_keeps_what_it_promises():
+    (queries, keys), valid = heads(dtype=torch.bfloat16), padding()
+    checks = ("test_schema", "test_faketensor")
+    arguments = (queries, keys, SCALE, valid, valid, None, None)
+    torch.library.opcheck(attention._column_sum_op, arguments, test_utils=checks)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,10 @@ def placed(device, dtype=torch.bfloat16, tokens=729, width=72):
 )
 def test_the_kernel_is_chosen_where_it_can_run(tensor, taken, monkeypatch):
     queries = placed(**tensor)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     assert attention.has_kernel(queries, queries) == taken
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert not attention.has_kernel(queries, queries)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(attention, "_triton_is_there", lambda: False)
     assert not attention.has_kernel(queries, queries)

@@ -68,9 +68,12 @@ def cls_attention(
 def has_kernel(queries: Tensor, keys: Tensor) -> bool:
     """Whether the Triton kernel takes these queries [..., Q, d] and keys [..., S, d].
 
-    It needs CUDA, fp16, bf16 or fp32, d <= 128 and more queries than the one of a CLS token.
+    It needs CUDA (Ampere or newer), fp16, bf16 or fp32, d <= 128 and more queries than the one of a
+    CLS token.
     """
     if keys.device.type != "cuda" or queries.shape[-2] < FEWEST_QUERIES or not _triton_is_there():
+        return False
+    if torch.cuda.get_device_capability(keys.device)[0] < 8:
         return False
     from vzlib.tokens.column_sum_triton import DTYPES, WIDEST_HEAD
 

@@ -53,6 +53,18 @@ def packed(seed):
     return kind, {"packed": float64.error(found, expected, allowed)}
 
 
+def malformed():
+    """Lengths that are no lengths, of 9 tokens, unseen by the check: how many do not give NaN."""
+    q = torch.ones(2, 9, 64, device=DEVICE)
+    packed_attention._check = lambda *_: None  # on a GPU it does not look at the lengths
+    wrong = ([0, 4, 4, 9], [0, 5, 4, 9], [0, 12, 9], [1, 4, 9], [0, 4, 8], [0, 4, 12], [-2, 9])
+    found = [
+        packed_attention.received_attention_packed(q, q, 1.0, torch.tensor(ends, device=DEVICE))
+        for ends in wrong
+    ]
+    return sum(not bool(each.isnan().all()) for each in found)
+
+
 def main(cases):
     packed_attention.has_kernel = lambda queries, keys: True  # here Triton takes CPU tensors too
     warnings.simplefilter("ignore", RuntimeWarning)  # NumPy on what the kernel masks afterwards
@@ -63,7 +75,7 @@ def main(cases):
             kinds[kind] += 1
             for name, error in errors.items():
                 worst[name] = max(worst.get(name, (0.0, -1)), (error, seed))
-    print(json.dumps({"worst": worst, "kinds": kinds}))
+    print(json.dumps({"worst": worst, "kinds": kinds, "malformed": malformed()}))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,10 @@ def test_same_sums_every_time_and_nothing_for_padding(found, name):
     assert error == 0, f"case {seed}"
 
 
+def test_wrong_lengths_that_nobody_looked_at_give_nan_and_no_attention(found):
+    assert found["malformed"] == 0
+
+
 def test_cases_reach_every_kind_of_logits(found):
     assert set(found["kinds"]) == set(random_attention.KINDS)
 

@@ -92,3 +92,10 @@ def test_packed_images_each_sum_to_one():
     )
     sums = [float(image.sum()) for image in received.split(ends.diff().tolist())]
     assert sums == pytest.approx([1.0] * len(sums), abs=1e-5)
+
+
+def test_packed_images_compile_as_one_graph():
+    queries, keys, scale, ends, _ = random_attention.packed_case(3, DTYPES)
+    here = (queries.to(DEVICE), keys.to(DEVICE), scale, ends.to(DEVICE))
+    compiled = torch.compile(received_attention_packed, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*here), received_attention_packed(*here))

@@ -20,11 +20,13 @@ def received_attention_packed(
 
     With the Triton kernel the host never waits for the device; elsewhere it reads the lengths.
     Raises ValueError for tensors that do not fit, and for an image without tokens; where the
-    lengths are on a GPU, looking would make the host wait, and wrong ones give NaN everywhere.
+    lengths are on a GPU, or in a graph, looking would make the host wait, and wrong ones give NaN
+    everywhere.
     """
     _check(queries, keys, cumulative_lengths)
     queries, keys = queries.detach(), keys.detach()
-    received = _sums(queries, keys, scale, cumulative_lengths)
+    add = _sums_op if torch.compiler.is_compiling() else _sums
+    received = add(queries, keys, scale, cumulative_lengths)
     starts, ends = _bounds(cumulative_lengths, keys.shape[1])
     received = received / (keys.shape[0] * (ends - starts).clamp(min=1))
     return received.masked_fill(~_well_formed(cumulative_lengths, keys.shape[1]), torch.nan)
@@ -39,6 +41,14 @@ def _sums(queries: Tensor, keys: Tensor, scale: float, cumulative_lengths: Tenso
     lengths = cumulative_lengths.diff().tolist()
     images = zip(queries.split(lengths, dim=1), keys.split(lengths, dim=1), strict=True)
     return torch.cat([column_sum(q[None], k[None], scale)[0] for q, k in images])
+
+
+_sums_op = torch.library.custom_op("vzlib::column_sum_packed", _sums, mutates_args=())
+
+
+@_sums_op.register_fake
+def _(queries: Tensor, keys: Tensor, *_: object) -> Tensor:
+    return keys.new_empty(keys.shape[1], dtype=torch.promote_types(keys.dtype, torch.float32))
 
 
 def _bounds(cumulative_lengths: Tensor, tokens: int) -> tuple[Tensor, Tensor]:
@@ -76,7 +86,8 @@ def _check(queries: Tensor, keys: Tensor, cumulative_lengths: Tensor) -> None:
         raise ValueError(
             f"cumulative_lengths are on {cumulative_lengths.device}, but keys on {keys.device}"
         )
-    if cumulative_lengths.is_cpu and not _well_formed(cumulative_lengths, keys.shape[1]):
+    seen = cumulative_lengths.is_cpu and not torch.compiler.is_compiling()
+    if seen and not _well_formed(cumulative_lengths, keys.shape[1]):
         raise ValueError(
             f"cumulative_lengths must rise from 0 to {keys.shape[1]}, at least one token an "
             f"image, not {cumulative_lengths.tolist()}"

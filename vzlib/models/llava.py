@@ -65,7 +65,7 @@ class ZippedModel:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What an enclosing context had put there comes back, and its prefill never went.
+        # Not unzip_model: what an enclosing context had put there comes back.
         for name in OVERRIDDEN:
             self.model.base_model.__dict__.pop(name, None)
         self.model.base_model.__dict__.update(self._before)
@@ -143,7 +143,10 @@ def zip_model(
 
 
 def unzip_model(model: Any) -> Any:
-    """Give back the stock model; also undoes deep copies of a zipped one. Returns the model."""
+    """Give back the stock model, its stock prefill too. Also undoes deep copies of a zipped one.
+
+    Returns the model.
+    """
     for name in OVERRIDDEN:
         model.base_model.__dict__.pop(name, None)
     undo_compiled_prefill(model)

@@ -12,6 +12,7 @@ SUPPORTED = ("LlavaForConditionalGeneration",)
 
 
 def core_of(model: Any) -> Any:
+    """The part of a LLaVA that holds its tower. Raises ValueError for a model of another kind."""
     if not any(parent.__name__ in SUPPORTED for parent in type(model).__mro__):
         raise ValueError(
             f"cannot zip a {type(model).__name__}; supported: {', '.join(SUPPORTED)} as "
@@ -21,6 +22,7 @@ def core_of(model: Any) -> Any:
 
 
 def check_layer(tower: nn.Module, layer: object) -> int:
+    """The layer, if the tower has it and it is one. Raises ValueError."""
     if not isinstance(layer, int):
         raise ValueError(
             f"vision_feature_layer={layer!r}: features of several layers cannot be zipped, as each "
@@ -31,6 +33,11 @@ def check_layer(tower: nn.Module, layer: object) -> int:
 
 
 def budget_for(tower: nn.Module, budget: Budget | None, retain: int | None) -> Budget:
+    """The budget asked for, as `zip_model` takes it, if this tower can pay it.
+
+    Raises ValueError for both or neither of `budget` and `retain`, or a CLS token that the tower
+    has not, and BudgetError for too many tokens.
+    """
     if (budget is None) == (retain is None):
         raise ValueError(
             f"give either retain or budget, such as retain=64, not retain={retain} and "

@@ -4,7 +4,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, normalize, pad
+from torch.nn.functional import embedding_bag
 
 from vzlib.tokens.budget import BudgetError
 from vzlib.tokens.precision import at_least_float32, without_autocast
@@ -78,7 +78,7 @@ def _merged(
     group, order = (part[:, -leftovers:].contiguous() for part in assignment.sort(stable=True))
     numbers = torch.arange(contextual, device=device).expand(batch, -1).contiguous()
     starts = torch.searchsorted(group, numbers)
-    sizes = pad(starts[:, 1:], (0, 1), value=leftovers) - starts
+    sizes = torch.searchsorted(group, numbers, right=True) - starts
     if merge == "paper":
         weights = sizes.to(precision).reciprocal().gather(1, group)
     else:
@@ -131,6 +131,6 @@ def _most_similar(keys: Tensor, targets: Tensor, similarity: Similarity) -> Tens
     if similarity == "cosine":
         # Only targets are normalised: the length of a token's own key does not change its nearest
         # one. A zero key stays zero (no NaN), with similarity 0 to every token.
-        candidates = normalize(candidates, dim=-1)
+        candidates = candidates / candidates.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     with without_autocast(keys):
         return (keys @ candidates.transpose(1, 2)).argmax(dim=2)

@@ -30,6 +30,9 @@ SO400M = {**_sizes(1152, 4304, 27, 16), "image_size": 384, "patch_size": 14}
 # Heads of 64 and few layers, so that two cores read 2 880 visual tokens in about a second. The
 # larger has about twice the weights of the smaller, as 13B and 7B have.
 SMALL, SMALL_2X = _sizes(192, 512, 12, 3), _sizes(256, 688, 14, 4)
+# Wide enough that a prefill of 160 tokens is arithmetic rather than overhead on two cores, and that
+# weights rather than attention are most of its FLOPs, as in the real models.
+MEDIUM = _sizes(768, 2048, 8, 12)
 SMALL_TOWER = {**CLIP_L, **_sizes(128, 512, 8, 2), "projection_dim": 96}
 
 
@@ -48,6 +51,7 @@ LLAVAS = {
     "llava-next-13b": Geometry(CLIP_L, THIRTEEN, views=5),
     "llava-small": Geometry(SMALL_TOWER, SMALL, views=5),
     "llava-small-2x": Geometry(SMALL_TOWER, SMALL_2X, views=5),
+    "llava-medium": Geometry(SMALL_TOWER, MEDIUM, views=5),
 }
 # A SigLIP as LLaVA-OneVision takes it, without the pooling head, which no LLaVA reads.
 TOWERS: dict[str, tuple[Any, Sizes]] = {

@@ -28,11 +28,12 @@ class TooNoisy(ValueError):
     """Times scatter more widely than allowed; the message has the numbers."""
 
 
-def single(function: Callable[[], Any]) -> Variant:
-    """The variant of one stage that calls `function`."""
+def single(function: Callable[[], Any], calls: int = 1) -> Variant:
+    """The variant of one stage that calls `function`, several times where one is too short."""
 
     def run() -> Iterator[str]:
-        function()
+        for _ in range(calls):
+            function()
         yield WHOLE
 
     return run

@@ -44,6 +44,7 @@ def column_sum(
     batch, heads, tokens, width = keys.shape
     rows = queries.shape[2]
     queries, keys = _rows_contiguous(queries), _rows_contiguous(keys)
+    valid, votes = (None if mask is None else mask.contiguous() for mask in (valid, votes))
     starts, ends = bounds if bounds is not None else (None, None)
     own, other = (64, 32) if keys.dtype == torch.float32 else (128, 64)
     sizes: dict[str, object] = {

@@ -28,14 +28,15 @@ def rows(scale: Scale, device: torch.device, dtype: torch.dtype) -> list[Row]:
             keys = torch.randn(*shape, scale.key_width, device=device, dtype=precision)
             scores = torch.rand(*shape, device=device)
             given = (hidden, scores, keys, scale.budget)
+            calls = max(1, scale.merge_calls // batch)
             variants = {
-                "usual": single(partial(usual_way.select_and_merge, *given)),
-                "ours": single(partial(select_and_merge, *given)),
+                "usual": single(partial(usual_way.select_and_merge, *given), calls),
+                "ours": single(partial(select_and_merge, *given), calls),
             }
             what = f"usual ÷ ours, {scale.budget.total} of {scale.tokens}, B = {batch}, {name}"
             bar = GPU if device.type == "cuda" else CPU.get(batch)
             times = scale.measure(variants, device, what)
-            found.append(ratio(GROUP, what, times, "usual", "ours", bar))
+            found.append(ratio(GROUP, what, times, "usual", "ours", bar, calls=calls))
     if device.type != "cuda":
         found.append(not_measured(GROUP, "usual ÷ ours on a GPU", GPU))
     return found

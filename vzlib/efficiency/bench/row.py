@@ -61,13 +61,15 @@ def ratio(
     bar: Bar | None = None,
     stages: tuple[str, ...] = (),
     over: float = 1.0,
+    calls: int = 1,
 ) -> Row:
     """The row of two variants' times, of the named stages or of all.
 
     over: divides the ratio, such as by the ratio of the FLOPs.
+    calls: that were timed together; the details are of one.
     """
     slow, fast = (timing.by_round(times, name, stages) for name in (numerator, denominator))
-    medians = [float(np.median(own)) * 1e3 for own in (slow, fast)]
+    medians = [float(np.median(own)) * 1e3 / calls for own in (slow, fast)]
     details = f"{numerator} {medians[0]:.4g} ms, {denominator} {medians[1]:.4g} ms"
     try:
         found = timing.ratio(slow, fast)

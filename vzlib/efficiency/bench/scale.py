@@ -14,26 +14,29 @@ class Scale:
     """The sizes of the benchmark on one device; the defaults are those of a CPU.
 
     repetitions: rounds of a comparison, fewer where `seconds` do not suffice, but `at_least`.
-    tokens, width: S and D of selection and merging. usual_batches: where the usual way runs too.
+    tokens, width: S and D of selection and merging.
+    merge_calls: of one image that are timed together, since one takes less than a millisecond.
+    usual_batches: where the usual way runs too.
     sequence, heads, head_dim: of the column sum.
     """
 
     repetitions: int = 20
-    seconds: float = 40
+    seconds: float = 60
     at_least: int = 4
     retain: int = 64
     tokens: int = 577
     width: int = 1024
     key_width: int = 64
     merge_batches: tuple[int, ...] = (1, 8, 32)
+    merge_calls: int = 64
     clip: str = "clip-l-336"
     tower_batches: tuple[int, ...] = (1, 4, 16)
-    usual_batches: tuple[int, ...] = (1,)
+    usual_batches: tuple[int, ...] = (1, 4)
     siglip: str = "siglip-so400m"
     sequence: int = 16384
     heads: int = 16
     head_dim: int = 64
-    llava: str = "llava-small"
+    llava: str = "llava-medium"
     larger: str = "llava-small-2x"
     new_tokens: int = 8
     compiled: bool = False  # compiling takes a minute for each length on a CPU, and gains little

@@ -44,6 +44,17 @@ def test_the_index_shows_each_figure_and_table_with_its_notebook_settings_and_co
     assert "other" not in page
 
 
+def test_the_index_ends_with_the_benchmark_of_every_device(place):
+    row = {"what": "usual ÷ ours", "value": 2.5, "low": 2.25, "high": 2.75, "bar": "≥ 2",
+           "outcome": "passed", "n": 20, "details": "usual 5 ms, ours 2 ms"}  # fmt: skip
+    missing = {**row, "value": None, "low": None, "high": None, "outcome": "not measured"}
+    record = {"device": "A chip", "threads": 2, "dtype": "float32", "rows": [row, missing]}
+    (place / "bench_a-chip.json").write_text(json.dumps(record))
+    page = figures.page(place)
+    assert "## Benchmark: A chip" in page and "2 threads, float32" in page
+    assert "2.5 [2.25, 2.75]" in page and "not measured" in page and "None" not in page
+
+
 def test_settings_of_no_scale_are_told_one_by_one():
     default = parameters("06_token_budget", "default")
     changed = TokenBudget(**{**default, "each": 7, "equalise": "last layer"})

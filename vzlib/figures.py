@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+import pandas as pd
 
 from vzlib import durable
 from vzlib.parameters import settings_class
@@ -84,7 +85,7 @@ def page(place: Path) -> str:
                 parts.append(f"`{command(notebook, settings)}`\n")
             parts.append(_settings(settings))
             parts += [_entry(one) for one in same]
-    return "\n".join(parts)
+    return "\n".join([*parts, *map(_benchmark, sorted(place.glob("bench_*.json")))])
 
 
 def _settings(settings: dict[str, Any]) -> str:
@@ -100,6 +101,26 @@ def _entry(one: Drawn) -> str:
         return f"**{one.name}**: {one.caption} {links}\n"
     picture = f'<a href="{one.name}.pdf"><img src="{one.name}.png" width="{WIDTH}"></a>'
     return f"**{one.name}**: {links}\n\n{picture}\n"
+
+
+def _benchmark(path: Path) -> str:
+    """The last run of `make bench` on one device."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        {
+            "what": row["what"],
+            "value [95 %]": f"{row['value']} [{row['low']}, {row['high']}]" if row["value"] else "",
+            "bar": row["bar"],
+            "outcome": row["outcome"],
+            "rounds": row["n"],
+            "details": row["details"],
+        }
+        for row in record["rows"]
+    ]
+    threads, dtype = record["threads"], record["dtype"]
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    head = f"`make bench`, {threads} threads, {dtype}: [{path.name}]({path.name})"
+    return f"## Benchmark: {record['device']}\n\n{head}\n\n{table}\n"
 
 
 def main() -> int:

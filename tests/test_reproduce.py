@@ -105,10 +105,12 @@ def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_en
                 yield 0.0, None
 
     def alone(scale, overrides, config, notebook):
-        events.append(f"{notebook.stem} alone, {os.environ.get('OMP_NUM_THREADS')} threads")
+        threads, wait = (os.environ.get(f"OMP_{name}") for name in ("NUM_THREADS", "WAIT_POLICY"))
+        events.append(f"{notebook.stem} alone, {threads} threads, {wait} wait")
         return 0.0, None
 
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(reproduce, "LAST", ("04_times", "01_reads"))
     monkeypatch.setattr(reproduce, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(reproduce, "_run", alone)
@@ -117,7 +119,8 @@ def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_en
     assert reproduce.main(["--jobs", "2"]) == 0
     assert events == [
         *("02_second starts", "03_third starts", "02_second ended", "03_third ended"),
-        *("04_times alone, None threads", "01_reads alone, None threads"),
+        "04_times alone, None threads, None wait",
+        "01_reads alone, None threads, None wait",
     ]
     lines = capfd.readouterr().out.splitlines()
     assert [line[:8] for line in lines[:4]] == ["[1/4] 02", "[2/4] 03", "[3/4] 04", "[4/4] 01"]

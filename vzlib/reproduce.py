@@ -106,12 +106,13 @@ def execute(
 
 
 @contextmanager
-def own_kernel(jobs: int = 1) -> Iterator[Config]:
+def own_kernel(jobs: int = 1, timed: bool = False) -> Iterator[Config]:
     """Make the kernel "python3" this interpreter, whatever kernels the machine has registered.
 
     The kernel sees no start-up files of the user and prints nothing of its own. Gives the
     configuration to start kernels with: they talk through sockets in a folder of this run, so that
-    no port can collide and nobody else can listen. jobs: kernels that will work at once.
+    no port can collide and nobody else can listen. jobs: kernels that will work at once. timed:
+    their threads shall wait as those of any process do, so that times are those one would see.
     """
     with tempfile.TemporaryDirectory() as folder:
         kernel = Path(folder, "kernels", "python3")
@@ -128,9 +129,10 @@ def own_kernel(jobs: int = 1) -> Iterator[Config]:
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            # Threads that wait by spinning stall each other when the machine has other work.
-            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         }
+        if not timed:
+            # Threads that wait by spinning stall each other when the machine has other work.
+            changes["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         if jobs > 1:
             threads = str(max(1, (os.cpu_count() or 1) // jobs))
             changes["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", threads)
@@ -156,10 +158,10 @@ def run(
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
     failures, number = [], 0
-    for _, group in groupby(sorted(notebooks, key=_turn), _turn):  # a stable sort
+    for turn, group in groupby(sorted(notebooks, key=_turn), _turn):  # a stable sort
         stage = list(group)
         at_once = min(jobs, len(stage))
-        with own_kernel(at_once) as config, ExitStack() as stack:
+        with own_kernel(at_once, timed=turn > 0) as config, ExitStack() as stack:
             one = partial(_run, scale, overrides or {}, config)
             each: Callable[..., Iterator[tuple[float, str | None]]] = map
             if at_once > 1:

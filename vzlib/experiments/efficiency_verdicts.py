@@ -46,7 +46,7 @@ def verdicts(times: pd.DataFrame, costs: pd.DataFrame, settings: Efficiency) -> 
     rules: dict[str, tuple[verdict.Rule, float, Callable[[], Outcome]]] = {
         "C35": (verdict.reaches, printed["C35"], lambda: _speedup(measured, "7B", 160, "prefill")),
         "C36": (verdict.reaches, printed["C36"], lambda: _speedup(measured, "7B", 160)),
-        "C37": (verdict.above, MUCH, lambda: _others_slower(measured)),
+        "C37": (verdict.reaches, MUCH, lambda: _others_slower(measured)),
         "C38": (verdict.above, 1.0, lambda: _others_heavier(measured)),
         "C39": (verdict.above, 1.0, lambda: _larger_faster(measured)),
         "C40": (verdict.reaches, printed["C40"], lambda: _speedup(measured, "13B", 640)),

@@ -78,8 +78,12 @@ PARSERS: dict[str, Callable[[Path], object]] = {
 
 
 def outcome(squares: Clone) -> dict[str, bytes]:
-    """The bytes that a finished sweep is judged by."""
-    return {path.name: path.read_bytes() for path in (squares.place / "figures").iterdir()}
+    """The bytes that a finished sweep is judged by: what is published.
+
+    A job that a coordinator left may be drawing the same once more, aside, under a hidden name.
+    """
+    figures = (squares.place / "figures").glob("[!.]*")
+    return {path.name: path.read_bytes() for path in figures}
 
 
 def killed(squares: Clone, path: str, points: int, group: bool, chance: random.Random) -> str:

@@ -16,7 +16,8 @@ class Scale:
     repetitions: rounds of a comparison, fewer where `seconds` do not suffice, but `at_least`.
     tokens, width: S and D of selection and merging.
     merge_calls: of one image that are timed together, since one takes less than a millisecond.
-    usual_batches: where the usual way runs too.
+    usual_batches: where the usual way runs too, `usual_calls` images timed together: what one way
+        leaves in the memory allocator shall not weigh on each call of the other.
     sequence, heads, head_dim: of the column sum.
     """
 
@@ -32,6 +33,7 @@ class Scale:
     clip: str = "clip-l-336"
     tower_batches: tuple[int, ...] = (1, 4, 16)
     usual_batches: tuple[int, ...] = (1, 4)
+    usual_calls: int = 4
     siglip: str = "siglip-so400m"
     sequence: int = 16384
     heads: int = 16

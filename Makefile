@@ -18,21 +18,21 @@ help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02") and write figures/
-	$(BIN)/python -m vzlib.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
-	$(BIN)/python -m vzlib.figures
+	$(BIN)/python -m vzlib.runs.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
+	$(BIN)/python -m vzlib.runs.figures
 
 figures: $(READY)  ## redraw the figures from stored results; measures nothing
-	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
-	$(BIN)/python -m vzlib.figures
+	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.runs.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
+	$(BIN)/python -m vzlib.runs.figures
 
 report: $(READY)  ## write results/report.html: figures, tables, settings and environment in one offline page
-	$(BIN)/python -m vzlib.report
+	$(BIN)/python -m vzlib.runs.report
 
 bench: $(READY)  ## measure the ratios of speed and memory on this machine, alone (ROWS="prefill ...")
-	$(BIN)/python -m vzlib.efficiency $(if $(ROWS),--only $(ROWS))
+	$(BIN)/python -m vzlib.efficiency.bench $(if $(ROWS),--only $(ROWS))
 
 sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=at a time, SLURM=workflow/slurm.yaml)
-	$(BIN)/python -m vzlib.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))
+	$(BIN)/python -m vzlib.runs.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))
 
 test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check

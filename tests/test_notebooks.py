@@ -7,9 +7,9 @@ import nbformat
 import pytest
 import yaml
 
+from vzlib.notebooks import SCALES
 from vzlib.parameters import settings_class, validate
 from vzlib.paths import NOTEBOOKS, PARAMETERS
-from vzlib.reproduce import SCALES
 
 EXPECTED = {
     "00_quickstart",

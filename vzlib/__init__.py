@@ -7,9 +7,9 @@ if TYPE_CHECKING:
     from vzlib.models.answer import answer
     from vzlib.models.fingerprint import fingerprint
     from vzlib.models.images import open_image
-    from vzlib.models.llava import ZippedModel, unzip_model, zip_model
     from vzlib.models.load import Loaded, load
     from vzlib.models.towers import attention_rows, encode, received_by_layer
+    from vzlib.models.zip import ZippedModel, unzip_model, zip_model
     from vzlib.tokens import Budget, BudgetError, ZippedTokens, select_and_merge
 
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ _modules = {
     "vzlib.models.answer": ("answer",),
     "vzlib.models.fingerprint": ("fingerprint",),
     "vzlib.models.images": ("open_image",),
-    "vzlib.models.llava": ("ZippedModel", "unzip_model", "zip_model"),
+    "vzlib.models.zip": ("ZippedModel", "unzip_model", "zip_model"),
     "vzlib.models.load": ("Loaded", "load"),
     "vzlib.models.towers": ("attention_rows", "encode", "received_by_layer"),
     "vzlib.tokens": ("Budget", "BudgetError", "ZippedTokens", "select_and_merge"),

@@ -3,11 +3,13 @@
 import difflib
 import importlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+EXPERIMENTS = Path(__file__).with_name("experiments")
 # What papermill can inject; anything else in a notebook is the work of its own cells.
 PLAIN = (bool, int, float, str, list, tuple, set, dict, type(None))
 INTERACTIVE = frozenset({"In", "Out"})  # plain values that IPython itself defines
@@ -25,8 +27,8 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
     """The settings of a notebook from the variables that its parameters cell defined.
 
     Args:
-        name: the experiment, such as "attention_by_layer"; its settings are the class
-            `AttentionByLayer` of `vzlib.experiments.settings`. Or a settings class itself.
+        name: the analysis, such as "attention_by_layer"; its settings are the class that
+            `vzlib.experiments.attention_by_layer.settings` defines. Or a settings class itself.
         namespace: `globals()` of the notebook. A name counts as a parameter when its value is plain
             (number, text, list, ...) and it does not begin with an underscore.
 
@@ -60,23 +62,23 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
 
 
 def settings_class(name: str) -> type[BaseModel]:
-    """The settings of an experiment: "attention_by_layer" -> `AttentionByLayer`.
+    """The settings of an analysis: "attention_by_layer" -> `AttentionByLayer`.
 
     Raises:
-        ParameterError: there is no such experiment.
+        ParameterError: there is no such analysis.
     """
-    module = importlib.import_module("vzlib.experiments.settings")
-    classes = {
-        key: value
-        for key, value in vars(module).items()
+    analyses = sorted(path.parent.name for path in EXPERIMENTS.glob("*/settings.py"))
+    if name not in analyses:
+        raise ParameterError(unknown(name, analyses))
+    module = importlib.import_module(f"vzlib.experiments.{name}.settings")
+    (own,) = (
+        value
+        for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, BaseModel)
         and value.__module__ == module.__name__
-    }
-    wanted = name.replace("_", " ").title().replace(" ", "")
-    if wanted not in classes:
-        raise ParameterError(unknown(wanted, sorted(classes)))
-    return classes[wanted]
+    )
+    return own
 
 
 def _is_parameter(key: str, value: Any) -> bool:

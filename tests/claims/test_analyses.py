@@ -6,17 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib.claims import (
-    attention_by_layer,
-    dominant_contextual,
-    efficiency,
-    feature_misalignment,
-    misalignment_ablation,
-    softmax_gradient,
-)
 from vzlib.claims.evidence import Evidence
-from vzlib.experiments import efficiency_verdicts
-from vzlib.experiments.settings import Claims
+from vzlib.experiments.attention_by_layer import claims as attention_by_layer
+from vzlib.experiments.claims.settings import Claims
+from vzlib.experiments.dominant_contextual import claims as dominant_contextual
+from vzlib.experiments.efficiency import claims as efficiency
+from vzlib.experiments.efficiency import verdicts as efficiency_verdicts
+from vzlib.experiments.feature_misalignment import claims as feature_misalignment
+from vzlib.experiments.misalignment_ablation import claims as misalignment_ablation
+from vzlib.experiments.softmax_gradient import claims as softmax_gradient
 
 
 class Given(Evidence):

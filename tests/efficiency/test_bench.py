@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from vzlib.efficiency import __main__ as command
 from vzlib.efficiency import pipeline, timing
+from vzlib.efficiency.bench import __main__ as command
 from vzlib.efficiency.bench import language, row, run, where
 from vzlib.efficiency.bench import scale as scales
-from vzlib.experiments.intervals import Interval
+from vzlib.statistics.intervals import Interval
 
 CPU = torch.device("cpu")
 TINY = scales.Scale(
@@ -87,7 +87,7 @@ def test_a_whole_run_is_kept_by_device_and_a_part_is_not(
     absent = [one for one in record["rows"] if one["outcome"] == "not measured"]
     assert {one["group"] for one in absent} == set(run.GROUPS)  # each has a bar on a GPU
     for one in absent:
-        assert one["details"] == f"python -m vzlib.efficiency --device cuda --only {one['group']}"
+        assert one["details"] == f"python -m vzlib.efficiency.bench --device cuda --only {one['group']}"
         assert one["value"] is None
     for one in record["rows"]:
         assert one["what"] in printed

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from vzlib.baselines.accountant import account
 from vzlib.efficiency import flops, geometry, memory, pipeline
 from vzlib.efficiency.device import choose, describe, precision, slug
 from vzlib.efficiency.timing import single
-from vzlib.experiments.efficiency import VISUAL
+from vzlib.experiments.efficiency.measure import VISUAL
+from vzlib.methods.accountant import account
 from vzlib.tokens import Budget
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 
 from tests import tiny as models
 from vzlib.efficiency import geometry, pipeline, usual_way
-from vzlib.models.prefill import compiled_prefill
+from vzlib.models.compiled_prefill import compiled_prefill
 from vzlib.models.towers import encode
 from vzlib.tokens import Budget, select_and_merge
 

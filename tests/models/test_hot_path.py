@@ -9,7 +9,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests import tiny
-from vzlib.models.towers import encode, has_cls
+from vzlib.models.tower_parts import has_cls
+from vzlib.models.towers import encode
 from vzlib.tokens import Budget, select_and_merge
 
 

@@ -5,15 +5,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests import tiny
-from vzlib.models.towers import (
-    attention_rows,
-    depth_of,
-    encode,
-    family_of,
-    has_cls,
-    received_by_layer,
-    token_count,
-)
+from vzlib.models.tower_parts import depth_of, family_of, has_cls, token_count
+from vzlib.models.towers import attention_rows, encode, received_by_layer
 from vzlib.tokens import Budget, select_and_merge
 from vzlib.tokens.column_sum import BLOCK
 

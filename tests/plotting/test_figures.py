@@ -7,11 +7,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vzlib.experiments.attention_by_layer import MEASURES
+from vzlib.experiments.attention_by_layer.draw import TITLES, attention_by_layer
+from vzlib.experiments.attention_by_layer.measure import MEASURES
+from vzlib.experiments.redundancy.draw import histogram, redundancy
 from vzlib.plotting import TEXT, look
-from vzlib.plotting.attention_by_layer import TITLES, attention_by_layer
 from vzlib.plotting.maps import map_grid, map_rows, overlay
-from vzlib.plotting.redundancy import histogram, redundancy
 
 RANDOM = np.random.default_rng(0)
 GROUPS = [(kind, rule) for kind in ("photographs", "scenes") for rule in ("cls", "mean")]

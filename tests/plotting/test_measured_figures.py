@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib.experiments.settings import SoftmaxGradient
-from vzlib.experiments.softmax_gradient import theory
-from vzlib.plotting.attention_from_points import attention_from_points
-from vzlib.plotting.feature_misalignment import feature_misalignment
-from vzlib.plotting.quickstart import RIGHT, WRONG, quickstart
-from vzlib.plotting.softmax_gradient import softmax_gradient
+from vzlib.experiments.feature_misalignment.draw import feature_misalignment
+from vzlib.experiments.feature_misalignment.draw_points import attention_from_points
+from vzlib.experiments.quickstart.draw import RIGHT, WRONG, quickstart
+from vzlib.experiments.softmax_gradient.draw import softmax_gradient
+from vzlib.experiments.softmax_gradient.measure import theory
+from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
 
 GRID = 6
 CELLS = pd.DataFrame(

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vzlib.experiments.settings import Redundancy
+from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.paths import REPOSITORY
 from vzlib.plotting import COLUMN, save
 
@@ -16,7 +16,7 @@ DRAW = """
 import sys
 import pandas as pd
 from matplotlib.figure import Figure
-from vzlib.experiments.settings import Redundancy
+from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.plotting import COLUMN, save, styled
 
 @styled

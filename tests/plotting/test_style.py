@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from vzlib.baselines import METHODS
+from vzlib.methods import METHODS
 from vzlib.plotting import look, styled
 from vzlib.plotting.style import LOOKS
 

@@ -3,7 +3,7 @@ import re
 import pandas as pd
 import pytest
 
-from vzlib.experiments.settings import Redundancy
+from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.plotting import save_table
 
 ROWS = pd.DataFrame(

@@ -1,6 +1,6 @@
-"""Claims of the paper put to the test: one module for each analysis, and the ledger of all.
+"""What a claim of the paper is decided by, and what was found of it.
 
-A module here names the `NOTEBOOK` that measures and its `CLAIMS`: by id, a function from the
-`vzlib.claims.evidence.Evidence` to a `vzlib.claims.finding.Finding`. It is entered in
-`vzlib.claims.registry`.
+Each analysis has a module `claims` that names the `NOTEBOOK` which measures and its `CLAIMS`: by
+id, a function from the `vzlib.claims.evidence.Evidence` to a `vzlib.claims.finding.Finding`.
+Notebook 15 finds these modules by name.
 """

@@ -1,23 +1,38 @@
 """What the store holds of the analyses that decide on claims; nothing is measured here."""
 
 import importlib
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from vzlib import results
-from vzlib.experiments.settings import Claims
+from vzlib.notebooks import analysis, find, parameters
 from vzlib.parameters import ParameterError, settings_class, unknown, validate
-from vzlib.reproduce import find, parameters
 
 COMMON = ("model", "questions")  # of all notebooks alike, chosen for the ledger as a whole
+
+
+class Chosen(Protocol):
+    """What a ledger is asked for; see `vzlib.experiments.claims.settings.Claims`."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def questions(self) -> str: ...
+
+    @property
+    def scale(self) -> str: ...
+
+    @property
+    def evidence(self) -> dict[str, dict[str, Any]]: ...
 
 
 class DoesNotFit(ValueError):
     """The settings of a notebook do not fit the model or the questions."""
 
 
-def check(chosen: Claims) -> None:
+def check(chosen: Chosen) -> None:
     """Raises ParameterError if `evidence` names a notebook or parameter that there is not."""
     present = [path.stem for path in find()]
     for notebook, changes in chosen.evidence.items():
@@ -28,12 +43,12 @@ def check(chosen: Claims) -> None:
         settings_of(chosen, notebook)
 
 
-def settings_of(chosen: Claims, notebook: str) -> Any:
+def settings_of(chosen: Chosen, notebook: str) -> Any:
     """The settings with which a notebook measures what the ledger asks for.
 
     Raises ParameterError for parameters that it does not have.
     """
-    name = notebook.partition("_")[2]
+    name = analysis(notebook)
     own = parameters(notebook, chosen.scale)
     fields = settings_class(name).model_fields
     common = {key: getattr(chosen, key) for key in COMMON if key in fields}
@@ -43,7 +58,7 @@ def settings_of(chosen: Claims, notebook: str) -> Any:
 class Evidence:
     """The measurements that the ledger asks for, read once each."""
 
-    def __init__(self, chosen: Claims) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self.chosen = chosen
         self._rows: dict[Any, pd.DataFrame] = {}
 
@@ -61,7 +76,7 @@ class Evidence:
         settings = self.settings(notebook).model_copy(update=only)
         key = (notebook, function, settings)
         if key not in self._rows:
-            experiment = importlib.import_module(f"vzlib.experiments.{notebook.partition('_')[2]}")
+            experiment = importlib.import_module(f"vzlib.experiments.{analysis(notebook)}.measure")
             try:
                 with results.store_only():
                     self._rows[key] = getattr(experiment, function)(settings)

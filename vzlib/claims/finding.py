@@ -3,14 +3,14 @@
 import math
 from typing import Any, NamedTuple
 
-from vzlib.experiments import verdict
-from vzlib.experiments.intervals import Interval
+from vzlib.statistics import verdict
+from vzlib.statistics.intervals import Interval
 
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 class Finding(NamedTuple):
-    """A verdict of `vzlib.experiments.verdict`, and what it rests on.
+    """A verdict of `vzlib.statistics.verdict`, and what it rests on.
 
     rule: what was asked of the interval, in words.
     interval: what was measured, in `unit`, with 95 % bounds; NOTHING where nothing was.

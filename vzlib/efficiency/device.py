@@ -5,7 +5,7 @@ import re
 
 import torch
 
-from vzlib import provenance
+from vzlib.results import provenance
 
 
 def choose(name: str = "auto") -> torch.device:

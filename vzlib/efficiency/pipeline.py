@@ -10,19 +10,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vzlib.baselines.in_llm import (
-    Fitted,
-    Method,
-    OutOfReach,
-    method,
-    open_prompt,
-    pruned_prefill,
-)
-from vzlib.baselines.in_llm.prefill import next_hidden
 from vzlib.efficiency import usual_way
 from vzlib.efficiency.geometry import IMAGE_TOKEN
 from vzlib.efficiency.timing import Variant
-from vzlib.models.prefill import compiled_prefill
+from vzlib.methods.inside import Fitted, Method, OutOfReach, method, open_prompt, pruned_prefill
+from vzlib.methods.inside.pruned_prefill import next_hidden
+from vzlib.models.compiled_prefill import compiled_prefill
 from vzlib.models.towers import encode
 from vzlib.tokens import Budget, select_and_merge
 

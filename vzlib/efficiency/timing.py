@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from vzlib.efficiency.device import synchronize
-from vzlib.experiments.intervals import Interval
+from vzlib.statistics.intervals import Interval
 
 Variant = Callable[[], Iterator[str]]
 LIMIT = 0.25  # widest spread, interquartile range / median, from which anything is concluded

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
-from vzlib.models.towers import Encoded, depth_of, has_cls
+from vzlib.models.tower_parts import depth_of, has_cls
 from vzlib.tokens import Budget
+from vzlib.tokens.evidence import Encoded
 
 
 class Kept(NamedTuple):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vzlib.models.load import Loaded, load
-from vzlib.models.towers import family_of
+from vzlib.models.tower_parts import family_of
 
 
 @lru_cache(maxsize=1)

@@ -36,8 +36,8 @@ def _run(options: argparse.Namespace) -> int:
     from vzlib.models.answer import answer
     from vzlib.models.fingerprint import fingerprint
     from vzlib.models.images import open_image
-    from vzlib.models.llava import zip_model
     from vzlib.models.load import load
+    from vzlib.models.zip import zip_model
     from vzlib.tokens import Budget
 
     if options.retain is not None:

@@ -125,7 +125,9 @@ def _source(name: str) -> tuple[str, bool]:
             raise LoadError(f"checkpoint folder {folder} has no {', no '.join(missing)}")
         return str(folder), True
     if name == "pico":
-        raise LoadError(f"there is no {folder} yet; train it with: python -m vzlib.pico.train")
+        raise LoadError(
+            f"there is no {folder} yet; train it with: python -m vzlib.embedded.pico.train"
+        )
     if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
         raise LoadError(
             f"{name!r} is neither 'pico' nor a folder nor a hub name such as "

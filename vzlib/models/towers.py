@@ -15,39 +15,16 @@ index i > 0 is patch i - 1 for every encoder with CLS, and none can be selected 
 Scores are not renormalised: what is missing to a sum of one is what the registers received.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.utils.output_capturing import capture_outputs
 
-from vzlib.models.families import blocks_of, depth_of, family_of, has_cls, token_count
+from vzlib.models.tower_parts import blocks_of, depth_of, family_of, has_cls
 from vzlib.tokens import received_attention
-
-__all__ = [
-    "Encoded",
-    "attention_rows",
-    "depth_of",
-    "encode",
-    "family_of",
-    "has_cls",
-    "received_by_layer",
-    "token_count",
-]
-
-
-class Encoded(NamedTuple):
-    """Tokens of one layer and the evidence by which they are selected and merged.
-
-    hidden: [B, S, D] hidden states, in the tower's dtype.
-    scores: [B, S] attention received, fp32, mean over heads (and over queries without CLS).
-    keys: [B, S, d] keys, mean over heads, in the tower's dtype.
-    """
-
-    hidden: Tensor
-    scores: Tensor
-    keys: Tensor
+from vzlib.tokens.evidence import Encoded
 
 
 def encode(

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from vzlib.models.families import depth_of, has_cls, token_count
+from vzlib.models.tower_parts import depth_of, has_cls, token_count
 from vzlib.tokens import Budget
 
 SUPPORTED = ("LlavaForConditionalGeneration",)

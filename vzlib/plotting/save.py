@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel
 
-from vzlib import durable
 from vzlib.paths import FIGURES
 from vzlib.plotting.style import STYLE, in_style
+from vzlib.results import durable
 
 # Times and versions would change the bytes without changing the figure.
 NOT_WRITTEN = {

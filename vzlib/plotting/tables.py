@@ -11,7 +11,7 @@ SIGNED = "{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def redundancy(summary: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """summary: of `vzlib.experiments.redundancy`."""
+    """summary: of `vzlib.experiments.redundancy.measure`."""
     columns = {"images": "{images}", "scores": "{rule}", "quantity": "{quantity}"}
     columns |= {"measured": INTERVAL, "if attention were even": "{even:.1f}"}
     columns |= {"images measured": "{n}", "units": "{units}"}
@@ -20,7 +20,7 @@ def redundancy(summary: pd.DataFrame, settings: BaseModel) -> SavedTable:
 
 
 def attention_by_layer(profile: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """profile: of `vzlib.experiments.attention_by_layer`; a column for each measure."""
+    """profile: of `vzlib.experiments.attention_by_layer.measure`; a column for each measure."""
     index = ["images", "rule", "n", "units", "layer"]
     measures = list(dict.fromkeys(profile["measure"]))
     wide = profile.pivot(index=index, columns="measure", values=["value", "low", "high"])
@@ -37,7 +37,7 @@ def attention_by_layer(profile: pd.DataFrame, settings: BaseModel) -> SavedTable
 
 
 def misalignment_ablation(effects: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """effects: of `vzlib.experiments.misalignment_effects`, `with_paper`; their means are shown."""
+    """effects: of `misalignment_ablation.tell`, `with_paper`; their means are shown."""
     columns = {"selector": "{selector}", "condition": "{one}", "against": "{other}"}
     columns |= {
         "points": SIGNED,
@@ -57,7 +57,7 @@ def misalignment_ablation(effects: pd.DataFrame, settings: BaseModel) -> SavedTa
 
 
 def token_budget(table: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """table: of `vzlib.experiments.token_budget_table`; in the style of Table 1 of the paper."""
+    """table: of `vzlib.experiments.token_budget.tell`; in the style of Table 1 of the paper."""
     names = list(table.columns)
     tasks = names[names.index("n") + 1 : names.index("mean")]
     columns = {"tokens": "{budget}", "method": "{label}", "at input": "{at_input:.0f}"}
@@ -89,7 +89,7 @@ def token_budget(table: pd.DataFrame, settings: BaseModel) -> SavedTable:
 
 
 def dominant_contextual(differences: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """differences: of `vzlib.experiments.dominant_contextual`."""
+    """differences: of `vzlib.experiments.dominant_contextual.measure`."""
     columns = {"tokens": "{total}", "factor": "{factor}", "instead": "{choice}"}
     columns |= {"points": SIGNED, "p": "{p:.2g}", "p (Holm)": "{holm:.2g}", "n": "{n}"}
     caption = (

@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vzlib.tokens.attention import cls_attention, received_attention
     from vzlib.tokens.budget import Budget, BudgetError
-    from vzlib.tokens.concentration import (
-        effective_tokens,
-        gini,
-        normalized_entropy,
-        top_share,
-    )
+    from vzlib.tokens.concentration import effective_tokens, gini, normalized_entropy, top_share
     from vzlib.tokens.merging import merge_contextual
     from vzlib.tokens.packed_attention import received_attention_packed
-    from vzlib.tokens.selection import (
-        ZippedTokens,
-        check_finite,
-        select_and_merge,
-        select_dominant,
-    )
+    from vzlib.tokens.selection import ZippedTokens, check_finite, select_and_merge, select_dominant
     from vzlib.tokens.softmax import softmax_gradient, softmax_jacobian
 
 _modules = {

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vzlib.efficiency import timing
-from vzlib.experiments.intervals import Interval
+from vzlib.statistics.intervals import Interval
 
 NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 PASSED, MISSED, BETWEEN = "passed", "missed", "within noise"
@@ -87,7 +87,7 @@ def counted(group: str, what: str, value: float, details: str, bar: Bar | None =
 
 def not_measured(group: str, what: str, bar: Bar | None = None) -> Row:
     """The row of what needs a GPU where there is none."""
-    command = f"python -m vzlib.efficiency --device cuda --only {group}"
+    command = f"python -m vzlib.efficiency.bench --device cuda --only {group}"
     return Row(group, what, NOTHING, str(bar or ""), NOT_MEASURED, 0, command)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from vzlib import durable, provenance
 from vzlib.efficiency.bench import column_sum, language, merging, towers
 from vzlib.efficiency.bench.row import Row
 from vzlib.efficiency.bench.scale import Scale
 from vzlib.efficiency.device import describe, slug
 from vzlib.efficiency.timing import LIMIT
+from vzlib.results import durable, provenance
 
 Group = Callable[[Scale, torch.device, torch.dtype], list[Row]]
 GROUPS: dict[str, Group] = {

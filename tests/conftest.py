@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from tests import tiny
+from vzlib.experiments import attention as tower
+from vzlib.experiments import attention_maps
+from vzlib.scenes.pictures import pictures
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """Folders with a tiny LLaVA of 36 patches, by family of its tower."""
+    folders = {}
+
+    def of(family="clip"):
+        if family not in folders:
+            model, processor = tiny.llava(
+                family, image_size=48, strategy="default" if family == "clip" else "full"
+            )
+            folders[family] = tmp_path_factory.mktemp(family)
+            model.save_pretrained(folders[family])
+            processor.save_pretrained(folders[family])
+        return str(folders[family])
+
+    return of
+
+
+@pytest.fixture
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("VZLIB_STORE_ONLY", raising=False)
+    tower.loaded_model.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def eager_attention():
+    """Function: head means [N, L, S, S] of the stock attention maps on the first N images."""
+
+    def maps(folder, kind, count):
+        loaded = tower.load(folder)
+        vision = loaded.model.model.vision_tower
+        vision.set_attn_implementation("eager")
+        images = [picture.image for picture in pictures(kind, count)]
+        pixels = loaded.processor.image_processor(images=images, return_tensors="pt")
+        with torch.no_grad():
+            output = vision(pixels["pixel_values"], output_attentions=True)
+        return torch.stack(output.attentions, 1).mean(2)
+
+    return maps
+
+
+@pytest.fixture(scope="session")
+def scene_folder(tmp_path_factory):
+    """A folder with a tiny LLaVA of 24 x 24 patches, as scenes have."""
+    folder = tmp_path_factory.mktemp("scene-sized")
+    model, processor = tiny.llava()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def never_loads(monkeypatch):
+    """Function: from its call on no analysis can load a model."""
+
+    def forbid():
+        attention_maps.loaded.cache_clear()
+        monkeypatch.delattr(attention_maps, "load")
+
+    return forbid

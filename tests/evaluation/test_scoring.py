@@ -1,0 +1,85 @@
+"""Scores against values worked out by hand."""
+
+import pytest
+
+from vzlib.evaluation.scoring import exact, plain, vqa, vqa_plain
+
+
+@pytest.mark.parametrize(
+    ("said", "answers", "score"),
+    [
+        ("Red", ["red"], 1),
+        (" the red  car. ", ["A red car"], 1),
+        ("'yes'", ["no", "Yes!"], 1),
+        ("red car", ["red"], 0),
+        ("5", ["-5"], 0),
+        ("50", ["50%"], 0),
+        ("two", ["2"], 0),
+        ("a", ["A"], 1),
+        ("the", ["A"], 0),
+        ("", ["a"], 0),
+        ("STRASSE", ["straße"], 1),
+    ],
+)
+def test_exact(said, answers, score):
+    assert exact(said, answers) == score
+
+
+@pytest.mark.parametrize(
+    ("agree", "score"),
+    # 10 answers, k of them agree. Leaving out one of the k (k times) leaves k - 1, else k (10 - k
+    # times): k = 1: (1 * 0 + 9 * 1/3) / 10; k = 2: (2 * 1/3 + 8 * 2/3) / 10; k = 3: (3 * 2/3 + 7)
+    # / 10.
+    [(0, 0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1), (10, 1)],
+)
+def test_soft_accuracy_of_ten_annotators(agree, score):
+    answers = ["red"] * agree + ["blue"] * (10 - agree)
+    assert vqa("red", answers) == pytest.approx(score)
+    assert vqa("red", answers[::-1]) == pytest.approx(score)
+
+
+def test_soft_accuracy_of_fewer_annotators():
+    assert vqa("red", ["red"] * 4) == 1
+    assert vqa("red", ["red"] * 3) == pytest.approx(2 / 3)
+    assert vqa("red", ["red", "red", "red", "blue"]) == pytest.approx((3 * 2 / 3 + 1) / 4)
+
+
+def test_annotators_agree_after_normalisation():
+    answers = ["2", "two", "Two.", "2!", *["3"] * 6]
+    assert vqa("the two", answers) == 1
+    assert vqa("three", answers) == 1
+    assert vqa("a pair", answers) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("The Red, car!", "red car"),
+        ("100,978", "100978"),
+        ("red,blue", "red blue"),
+        ("3.5", "3.5"),
+        ("3.", "3"),
+        ("St. Louis", "st louis"),
+        ("2:50 pm", "2:50 pm"),
+        ("girl's", "girl's"),
+        ("dont", "don't"),
+        ("couldnt've", "couldn't've"),
+        ("it's", "it's"),
+        ("its", "its"),
+        ("well", "well"),
+        ("we'll", "we'll"),
+        ("Im", "i'm"),
+        ("can’t", "can't"),
+        ("None", "0"),
+        ("ten-year", "10 year"),
+        ("black/white", "black white"),
+        ("an apple a day", "apple day"),
+    ],
+)
+def test_normalisation_of_vqa(text, same):
+    assert vqa_plain(text) == same
+
+
+def test_normalisation_of_exact_match():
+    assert plain(" (The  Eiffel Tower), ") == "eiffel tower"
+    assert plain("?") == "?"  # never nothing, which would equal silence

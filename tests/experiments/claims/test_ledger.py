@@ -1,0 +1,177 @@
+"""The ledger has every claim once, reads the store alone, and says what is missing."""
+
+import ast
+import json
+import shlex
+
+import nbformat
+import pandas as pd
+import pytest
+
+from tests import tiny
+from vzlib import paper, results
+from vzlib.claims.evidence import COMMON, Evidence, settings_of
+from vzlib.claims.finding import Finding
+from vzlib.experiments import attention as tower
+from vzlib.experiments.claims import ledger, planned, registry
+from vzlib.experiments.claims.settings import Claims
+from vzlib.experiments.redundancy import measure as redundancy
+from vzlib.notebooks import SCALES, find, parameters
+from vzlib.parameters import validate
+from vzlib.statistics import verdict
+
+FEW = {
+    "01_redundancy": {"count": 3, "dominant": [2, 9], "images": ["scenes"]},
+    "06_token_budget": {"each": 4},
+}
+
+
+@pytest.fixture
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("VZLIB_STORE_ONLY", raising=False)
+    tower.loaded_model.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a tiny LLaVA of 36 patches."""
+    place = tmp_path_factory.mktemp("tiny")
+    for part in tiny.llava(image_size=48):
+        part.save_pretrained(place)
+    return str(place)
+
+
+@pytest.fixture
+def never_loads(monkeypatch):
+    monkeypatch.setattr(tower, "load", lambda *_: pytest.fail("loaded a model"))
+    monkeypatch.setattr("vzlib.models.load.load", lambda *_: pytest.fail("loaded a model"))
+
+
+def test_every_claim_is_decided_exactly_once():
+    entered = [claim for analysis in registry.ANALYSES for claim in analysis.CLAIMS]
+    entered += [claim for claims in planned.NOTEBOOK_OF.values() for claim in claims]
+    entered += [claim for claims in planned.MODEL_OF.values() for claim in claims]
+    assert sorted(entered) == sorted(paper.claims().index)
+    assert len(entered) == 57
+
+
+def test_a_claim_that_two_analyses_decide_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "ANALYSES", (*registry.ANALYSES, registry.ANALYSES[0]))
+    with pytest.raises(ValueError, match="redundancy: C01, C02, C07 decided twice"):
+        registry.findings(Evidence(Claims()))
+
+
+def test_what_is_not_stored_is_not_measured_but_told(folder, own_store, never_loads):
+    table = ledger.table(Claims(model=folder, scale="quick", evidence=FEW)).set_index("claim")
+    assert table.index.tolist() == paper.claims().index.tolist()
+    assert set(table["verdict"]) == {verdict.NOT_YET, verdict.NOT_MEASURABLE}
+    assert table.loc["C01", "verdict"] == verdict.NOT_YET
+    assert table["n"].isna().all() and (table["model"] == "").all()
+    assert (table["note"] != "").all()
+    assert "budget 64 must be below 36" in table.loc["C15", "note"]  # of 36 patches
+    assert table.loc["C01", "command"] and not table.loc["C15", "command"]
+    assert results.entries() == []
+
+
+def test_what_is_stored_is_read_without_a_model(folder, own_store, monkeypatch):
+    chosen = Claims(model=folder, scale="quick", evidence=FEW)
+    redundancy.measure(settings_of(chosen, "01_redundancy"))
+    stored = results.entries()
+    monkeypatch.setattr(tower, "load", lambda *_: pytest.fail("loaded a model"))
+    table = ledger.table(chosen).set_index("claim")
+    measured = table[table["verdict"].isin(ledger.MEASURED)]
+    assert measured.index.tolist() == ["C01", "C02", "C07"]
+    assert (measured["n"] == 3).all() and (measured["model"] == folder).all()
+    assert (measured["low"] <= measured["value"]).all()
+    assert (measured["value"] <= measured["high"]).all()
+    assert results.entries() == stored
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Claims(),
+        Claims(scale="paper", model="llava-hf/llava-1.5-7b-hf"),
+        Claims(scale="quick", questions="my questions.jsonl"),
+        Claims(evidence={"06_token_budget": {"each": 1000, "budgets": [64, 32]}}),
+    ],
+    ids=["default", "paper", "a file", "overrides"],
+)
+def test_the_command_measures_what_the_ledger_asks_for(chosen, monkeypatch):
+    monkeypatch.setattr(registry, "_found", lambda *_: Finding(verdict.NOT_YET))
+    found = registry.findings(Evidence(chosen))
+    for analysis in registry.ANALYSES:
+        (claim, *_) = analysis.CLAIMS
+        words = shlex.split(found[claim].command)
+        scale = next((w.removeprefix("SCALE=") for w in words if w.startswith("SCALE=")), "default")
+        pairs = [(words[i + 1], words[i + 2]) for i, word in enumerate(words) if word == "-p"]
+        values = parameters(analysis.NOTEBOOK, scale)
+        values |= {name: json.loads(value) for name, value in pairs}
+        assert validate(analysis.NOTEBOOK[3:], values) == settings_of(chosen, analysis.NOTEBOOK)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_notebook_by_itself_measures_what_the_ledger_asks_for(scale):
+    for analysis in registry.ANALYSES:
+        own = parameters(analysis.NOTEBOOK, scale)
+        chosen = Claims(**{name: own[name] for name in COMMON if name in own}, scale=scale)
+        assert settings_of(chosen, analysis.NOTEBOOK) == validate(
+            analysis.NOTEBOOK[3:], _cell(analysis.NOTEBOOK) | own
+        )
+
+
+def _cell(notebook):
+    """The parameters that a notebook's cell gives; papermill overrides them, not the defaults."""
+    (path,) = find([notebook])
+    (cell,) = (
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if "parameters" in cell.metadata.get("tags", ())
+    )
+    return {
+        node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body
+    }
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        ({"06_token_budgt": {}}, "06_token_budgt: unknown; did you mean 06_token_budget"),
+        ({"06_token_budget": {"eech": 9}}, "eech: unknown; did you mean each"),
+        ({"06_token_budget": {"each": 1}}, "each = 1: Input should be greater than"),
+        ({"06_token_budget": {"model": "pico"}}, "model is a parameter of the ledger itself"),
+    ],
+)
+def test_evidence_that_there_cannot_be_is_refused(evidence, message):
+    with pytest.raises(ValueError, match=message):
+        validate("claims", {"evidence": evidence})
+
+
+def test_a_model_or_questions_that_there_are_not_are_refused_at_once(folder, own_store):
+    with pytest.raises(ValueError, match="nowhere"):
+        ledger.table(Claims(model="/nowhere"))
+    with pytest.raises(ValueError, match=r"no file of questions nowhere\.jsonl"):
+        ledger.table(Claims(model=folder, questions="nowhere.jsonl"))
+
+
+def test_a_planned_notebook_has_a_command_when_it_is_there(monkeypatch, tmp_path):
+    evidence = Evidence(Claims())
+    monkeypatch.setattr(planned, "NOTEBOOKS", tmp_path)
+    before = planned.findings(evidence)["C44"]
+    assert before.verdict == verdict.NOT_YET and before.command == ""
+    assert "10_training is still to be written" in before.note
+    (tmp_path / "10_training.ipynb").touch()
+    assert planned.findings(evidence)["C44"].command == "make reproduce NOTEBOOKS=10"
+
+
+def test_sections_and_the_conclusion():
+    wheres = ["Sec. 2.3; Fig. 3", "Table 1", "App. B.1.3; Table 10", "Abstract", "summary: Key"]
+    expected = ["Sec. 2", "Sec. 3", "App.", "Abstract", "summary"]
+    assert [ledger.section(where) for where in wheres] == expected
+    table = pd.DataFrame(
+        {"claim": ["C01", "C02", "C03"], "verdict": ["found", "found", "opposite"]}
+    )
+    said = ledger.conclusion(table).splitlines()
+    assert said[0] == "Of 3 claims and questions:"
+    assert said[1] == "found: 2 (C01, C02)" and said[3] == "not found: 0"

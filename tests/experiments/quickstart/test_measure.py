@@ -1,0 +1,65 @@
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from vzlib.experiments.attention_maps import loaded
+from vzlib.experiments.quickstart import measure as quickstart
+from vzlib.experiments.quickstart.settings import Quickstart
+
+
+@pytest.fixture(scope="module")
+def measured(scene_folder):
+    return quickstart._measure(scene_folder, Quickstart(retain=64))
+
+
+def test_counts_the_visual_tokens_in_the_prompt(measured):
+    answers, _ = measured
+    assert set(answers["zipped_positions"]) == {64}
+    assert set(answers["vanilla_positions"]) == {576}
+    assert answers["image"].to_list() == ["scene"] * (len(answers) - 1) + ["photograph"]
+
+
+def test_every_patch_is_kept_or_in_one_group(measured):
+    _, tokens = measured
+    for _, own in tokens.groupby("image"):
+        assert len(own) == 576
+        assert own["dominant"].sum() == 53  # and CLS
+        assert own["target"].sum() == 10
+        assert ((own["group"] < 0) == own["dominant"]).all()
+        assert own.loc[own["target"], "group"].to_list() == list(range(10))
+        least, most = own.loc[own["dominant"], "received"].min(), own["received"].max()
+        assert own.loc[~own["dominant"], "received"].max() <= least <= most
+
+
+def test_leaves_the_model_stock(measured, scene_folder):
+    core = loaded(scene_folder).model.base_model
+    assert not {"get_image_features", "get_placeholder_mask"} & set(vars(core))
+
+
+@pytest.mark.parametrize(
+    ("given", "truth", "same"),
+    [("Yes.", "yes", True), ("79", "7 9", True), ("no", "yes", False), ("7 8", "7 9", False)],
+)
+def test_compares_answers_as_a_reader_would(given, truth, same):
+    assert (quickstart._plain(given) == quickstart._plain(truth)) == same
+
+
+def test_takes_an_image_file(tmp_path):
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
+    pictures = quickstart.pictures(Quickstart(photograph=str(tmp_path / "red.png")))
+    assert pictures["photograph"].shape == (40, 40, 3)
+    np.testing.assert_array_equal(pictures["photograph"][0, 0], [255, 0, 0])
+
+
+def test_names_the_photographs_there_are():
+    with pytest.raises(ValueError, match=r"rockt.*camera, flower, ihc, rocket"):
+        quickstart.pictures(Quickstart(photograph="rockt"))
+
+
+def test_asks_once(scene_folder, own_store, never_loads):
+    settings = Quickstart(model=scene_folder, retain=32)
+    first = quickstart.measure(settings)
+    never_loads()
+    for one, other in zip(first, quickstart.measure(settings), strict=True):
+        pd.testing.assert_frame_equal(one, other)

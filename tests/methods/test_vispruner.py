@@ -1,0 +1,69 @@
+"""VisPruner: half important, half diverse."""
+
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from tests.methods.encodings import encoding, rows_of
+from vzlib.methods.fastervlm import fastervlm
+from vzlib.methods.vispruner import vispruner
+from vzlib.tokens.evidence import Encoded
+
+
+def plain(hidden, scores, retain):
+    """The published rounds for one image [S, D], [S] of patches, in Python lists."""
+    rest = sorted(range(len(scores)), key=lambda i: -scores[i].item())
+    important, rest = rest[: retain // 2], rest[retain // 2 :]
+    similarity = cosine_similarity(hidden[:, None], hidden[None], dim=2)
+    while len(rest) > retain - len(important):
+        even, odd = rest[::2], rest[1::2]
+        even.sort(key=lambda i: -max(similarity[i, j].item() for j in odd))
+        gone = min(8, len(rest) - retain + len(important), len(rest) // 2)
+        rest = even[gone:] + odd
+    return sorted(important + rest)
+
+
+@pytest.mark.parametrize("retain", [1, 2, 7, 18, 32, 35])
+@pytest.mark.parametrize("has_cls", [True, False])
+def test_equals_the_plain_loop(retain, has_cls):
+    given = encoding(has_cls=has_cls, seed=retain)
+    tokens = vispruner(given, retain, has_cls=has_cls)
+    for own, hidden, scores in zip(tokens, given.hidden, given.scores, strict=True):
+        index = plain(hidden[has_cls:], scores[has_cls:], retain)
+        assert rows_of(own, hidden[has_cls:]) == index
+
+
+def test_half_of_the_budget_is_spent_on_the_most_attended():
+    given = encoding(24)
+    tokens, attended = vispruner(given, 64, has_cls=True), fastervlm(given, 32, has_cls=True)
+    for own, important, hidden in zip(tokens, attended, given.hidden, strict=True):
+        assert set(rows_of(important, hidden)) < set(rows_of(own, hidden))
+
+
+def test_a_duplicate_goes_first():
+    """35 of 36: what goes is the one at an even position that repeats one at an odd position."""
+    given = encoding(has_cls=False)
+    hidden, ranked = given.hidden.clone(), given.scores.argsort(1, descending=True)
+    expected = []
+    for image in range(3):
+        rest = ranked[image, 17:].tolist()
+        hidden[image, rest[4]] = 2 * hidden[image, rest[7]]
+        expected.append(sorted(set(range(36)) - {rest[4]}))
+    tokens = vispruner(given._replace(hidden=hidden), 35, has_cls=False)
+    assert [rows_of(*pair) for pair in zip(tokens, hidden, strict=True)] == expected
+
+
+def test_the_diverse_half_repeats_itself_less_than_attention_does():
+    """Neighbouring patches alike, and attention on one corner: the case the method is for."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(4, 32, 6, 6, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=24, mode="bilinear").flatten(2).mT
+    ramp = torch.linspace(1, 0, 576).expand(4, -1)
+    given = Encoded(smooth, ramp, smooth)
+
+    def redundancy(tokens):
+        similarity = cosine_similarity(tokens[:, :, None], tokens[:, None], dim=3)
+        return (similarity - 2 * torch.eye(64)).amax(2).mean()
+
+    ours = redundancy(vispruner(given, 64, has_cls=False))
+    assert ours < redundancy(fastervlm(given, 64, has_cls=False)) - 0.02

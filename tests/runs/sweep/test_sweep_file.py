@@ -1,0 +1,144 @@
+"""A sweep file is checked as a whole, with every problem told at once, before anything runs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from vzlib.parameters import validate
+from vzlib.paths import NOTEBOOKS, PARAMETERS
+from vzlib.runs.sweep import sweep_file
+
+GOOD = {
+    "notebook": "06_token_budget",
+    "fixed": {"each": 24},
+    "grid": {"budgets": [[64], [32]], "seeds": [[0], [1]]},
+    "draw": {"budgets": [64, 32], "seeds": [0, 1]},
+    "group": 2,
+}
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    """Function: read a sweep file of that content, without any model."""
+    monkeypatch.setattr(sweep_file, "_versions", lambda model, questions: {"model": str(model)})
+
+    def read(content):
+        path = tmp_path / "tried.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        return sweep_file.read(path)
+
+    return read
+
+
+def test_a_point_for_every_combination(read):
+    sweep = read(GOOD)
+    assert (sweep.name, sweep.notebook) == ("tried", NOTEBOOKS / "06_token_budget.ipynb")
+    assert [(p.settings.budgets, p.settings.seeds) for p in sweep.points] == [
+        ((64,), (0,)),
+        ((64,), (1,)),
+        ((32,), (0,)),
+        ((32,), (1,)),
+    ]
+    assert all(p.settings.each == 24 for p in sweep.points)
+    assert sweep.points[1].values == {"each": 24, "budgets": [64], "seeds": [1]}
+    assert sweep.points[1].label == f"budgets=64,seeds=1-{sweep.points[1].key[:12]}"
+    assert sweep.draw == {"each": 24, "budgets": [64, 32], "seeds": [0, 1]}
+    assert [len(job) for job in sweep_file.jobs(sweep.points[:3], 2)] == [2, 1]
+    assert len({p.key for p in sweep.points}) == 4
+
+
+def test_the_key_is_that_of_the_settings_however_they_are_written(read):
+    before = {p.key for p in read(GOOD).points}
+    assert {p.key for p in read({**GOOD, "group": 1, "draw": None}).points} == before
+    said = {**GOOD, "fixed": {"each": 24, "equalise": "layer average"}}  # the notebook's default
+    assert {p.key for p in read(said).points} == before
+    other = {**GOOD, "fixed": {"each": 25}}
+    assert not {p.key for p in read(other).points} & before
+
+
+def test_every_problem_is_told_at_once(read):
+    bad = {
+        "notebook": "06_token_budgit",
+        "fixd": {},
+        "group": 0,
+        "grid": {"budgets": [], "seeds": [[0], [0]]},
+        "fixed": {"seeds": [1]},
+    }
+    with pytest.raises(sweep_file.SweepError) as caught:
+        read(bad)
+    text = str(caught.value)
+    assert text.startswith("6 problems with ")
+    assert "fixd: unknown; did you mean fixed?" in text
+    assert "notebook: 06_token_budgit: unknown; did you mean 06_token_budget?" in text
+    assert "group = 0: allowed are whole numbers from 1" in text
+    assert "grid: budgets = []; allowed: a list of at least one value" in text
+    assert "grid: seeds has a value twice" in text
+    assert "seeds is both fixed and in the grid" in text
+
+
+def test_every_wrong_parameter_is_told_once(read):
+    bad = {
+        **GOOD,
+        "fixed": {"eech": 24, "_private": 1, "each": 1},
+        "grid": {"budgets": [[64], 32], "seeds": [[0], [1]]},
+        "draw": {"bugdets": [64]},
+    }
+    with pytest.raises(sweep_file.SweepError) as caught:
+        read(bad)
+    text = str(caught.value)
+    assert text.count("_private: unknown") == 1
+    assert text.count("eech: unknown; did you mean each?") == 1
+    assert text.count("each = 1: Input should be greater than or equal to 2") == 1
+    assert text.count("budgets = 32: Input should be a valid array") == 1
+    assert text.count("bugdets: unknown; did you mean budgets?") == 1
+    assert text.startswith("5 problems")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("[1, 2]", "holds no mapping; allowed: notebook, fixed, grid, draw, group"),
+        ("a: [", "cannot be read"),
+        ({"notebook": "06_token_budget"}, "grid is empty"),
+        ({**GOOD, "fixed": 3}, "fixed holds 3; allowed: name: value lines"),
+        ({**GOOD, "grid": [1]}, r"grid holds \[1\]; allowed: name: value lines"),
+    ],
+)
+def test_files_of_another_shape(read, content, problem):
+    with pytest.raises(sweep_file.SweepError, match=problem):
+        read(content)
+
+
+def test_a_model_that_does_not_exist_is_a_problem(tmp_path):
+    path = tmp_path / "tried.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "fixed": {"model": "/nowhere"}}))
+    with pytest.raises(sweep_file.SweepError, match=r"1 problem with .*\n.*nowhere"):
+        sweep_file.read(path)
+
+
+def test_a_wrong_file_stops_the_command_before_anything_is_written(tmp_path):
+    path = tmp_path / "tried.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "fixed": {"each": 1}, "grid": {"bugdets": [[64]]}}))
+    environment = {**os.environ, "VZLIB_RESULTS": str(tmp_path / "results")}
+    done = subprocess.run(
+        [sys.executable, "-m", "vzlib.runs.sweep", str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "bugdets: unknown; did you mean budgets?" in done.stderr
+    assert "each = 1: Input should be greater than or equal to 2." in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PARAMETERS / "sweeps").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_the_sweeps_of_the_repository_are_allowed(path, read):
+    sweep = read(path.read_text())
+    assert len(sweep.points) > 1
+    validate(sweep.notebook.stem.partition("_")[2], sweep.draw)

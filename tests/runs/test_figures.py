@@ -1,0 +1,85 @@
+import json
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from vzlib import notebooks, results
+from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.experiments.token_budget.settings import TokenBudget
+from vzlib.notebooks import parameters
+from vzlib.plotting import save, save_table
+from vzlib.runs import figures, report
+
+ROWS = pd.DataFrame({"method": ["<one>", "two"], "value": [1.5, 2.5]})
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
+    default = TokenBudget(**parameters("06_token_budget", "default"))
+    figure = Figure()
+    figure.add_subplot().plot(ROWS["value"])
+    save(figure, "06_curve", ROWS, default)
+    columns = {"method": "{method}", "accuracy, %": "{value:.1f}"}
+    best = {"accuracy, %": ("value", "highest")}
+    save_table(ROWS, "06_table", default, columns, caption="Some rows.", best=best)
+    quick = Redundancy(**parameters("01_redundancy", "quick"))
+    save(Figure(), "01_maps", {"a": ROWS, "b": ROWS}, quick)
+    (tmp_path / "other.json").write_text(json.dumps({"seconds": 1}))
+    return tmp_path
+
+
+def test_the_index_shows_each_figure_and_table_with_its_notebook_settings_and_command(place):
+    assert figures.main() == 0
+    page = (place / "README.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        f"## {notebooks.title(name)}" for name in ("01_redundancy", "06_token_budget")
+    ]
+    assert "`make reproduce SCALE=quick NOTEBOOKS=01`" in page
+    assert "`make reproduce NOTEBOOKS=06`" in page
+    assert 'equalise = "layer average"' in page
+    assert '<img src="06_curve.png"' in page and "Some rows." in page
+    links = ["01_maps-a.csv", "01_maps-b.csv", "06_curve.csv", "06_table.md", "06_table.tex"]
+    assert all(f"[{name}]({name})" in page for name in links)
+    assert all((place / name).is_file() for name in links)
+    assert "other" not in page
+
+
+def test_the_index_ends_with_the_benchmark_of_every_device(place):
+    row = {"what": "usual ÷ ours", "value": 2.5, "low": 2.25, "high": 2.75, "bar": "≥ 2",
+           "outcome": "passed", "n": 20, "details": "usual 5 ms, ours 2 ms"}  # fmt: skip
+    missing = {**row, "value": None, "low": None, "high": None, "outcome": "not measured"}
+    record = {"device": "A chip", "threads": 2, "dtype": "float32", "rows": [row, missing]}
+    (place / "bench_a-chip.json").write_text(json.dumps(record))
+    page = figures.page(place)
+    assert "## Benchmark: A chip" in page and "2 threads, float32" in page
+    assert "2.5 [2.25, 2.75]" in page and "not measured" in page and "None" not in page
+
+
+def test_settings_of_no_scale_are_told_one_by_one():
+    default = parameters("06_token_budget", "default")
+    changed = TokenBudget(**{**default, "each": 7, "equalise": "last layer"})
+    assert notebooks.command("06_token_budget", changed.model_dump(mode="json")) == (
+        ".venv/bin/python -m vzlib.runs.reproduce 06 -p each 7 -p equalise '\"last layer\"'"
+    )
+
+
+def test_the_report_needs_nothing_but_itself(place, monkeypatch):
+    monkeypatch.setenv("VZLIB_RESULTS", str(place / "store"))
+    results.compute("example", Redundancy(), lambda settings: ROWS)
+    assert report.main([]) == 0
+    text = (place / "store" / "report.html").read_text()
+    assert "http" not in text and 'src="data:image/webp;base64,' in text
+    assert text.count("<img") == 2
+    assert "<strong>2.5</strong>" in text and "&lt;one&gt;" in text and "<one>" not in text
+    assert "make reproduce NOTEBOOKS=06" in text and "transformers" in text
+    stored = report.stored().set_index("experiment")
+    assert stored.loc["example", "points"] == 1 and "<td>example</td>" in text
+
+
+def test_a_report_of_nothing_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
+    assert report.main(["--to", str(tmp_path / "r.html")]) == 1
+    assert "make reproduce draws them" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()

@@ -1,0 +1,201 @@
+"""The runner executes notebooks in order, publishes whole files and reports what failed."""
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from vzlib import notebooks
+from vzlib.runs import reproduce
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Notebooks and parameters in a temporary folder; write(name, *cells) adds one."""
+    for name in ("notebooks", "params"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(reproduce, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(reproduce, "PARAMETERS", tmp_path / "params")
+    monkeypatch.setattr(notebooks.find, "__defaults__", ((), tmp_path / "notebooks"))
+    monkeypatch.setattr(notebooks.parameters, "__defaults__", (tmp_path / "params",))
+    monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
+
+    def write(name, *sources):
+        cells = [new_code_cell("n = 1", metadata={"tags": ["parameters"]})]
+        cells += [new_code_cell(source) for source in sources]
+        path = tmp_path / "notebooks" / f"{name}.ipynb"
+        nbformat.write(new_notebook(cells=cells), path)
+        folder = tmp_path / "params" / name
+        folder.mkdir(exist_ok=True)
+        (folder / "quick.yaml").write_text("n: 2\n")
+        (folder / "default.yaml").write_text("")
+        return path
+
+    write.results = tmp_path / "results" / "notebooks"
+    return write
+
+
+def printed(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", ()))
+
+
+def test_notebooks_run_in_number_order_with_the_parameters_of_the_scale(repository, capfd):
+    repository("02_second", "import sys\nprint(n, sys.executable)")
+    repository("01_first", "print(n)")
+    assert reproduce.main(["--scale", "quick"]) == 0
+    out, err = capfd.readouterr()
+    lines = out.splitlines()
+    assert lines[0].startswith("[1/2] 01_first")
+    assert lines[0].endswith(" s")
+    assert lines[1].startswith("[2/2] 02_second")
+    assert lines[2].startswith("2 of 2 notebooks in")
+    assert (len(lines), err) == (3, "")
+    assert printed(repository.results / "01_first.ipynb") == "2\n"
+    assert printed(repository.results / "02_second.ipynb") == f"2 {sys.executable}\n"
+    assert sorted(os.listdir(repository.results)) == ["01_first.ipynb", "02_second.ipynb"]
+    assert sorted(os.listdir(reproduce.NOTEBOOKS)) == ["01_first.ipynb", "02_second.ipynb"]
+
+
+def test_notebooks_run_at_once_when_asked_to(repository, capfd, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    wait = """
+import os, pathlib, time
+here = pathlib.Path({folder!r})
+(here / "{own}").touch()
+end = time.time() + 60
+while not (here / "{other}").exists() and time.time() < end:
+    time.sleep(0.05)
+assert (here / "{other}").exists()
+print(os.environ["OMP_NUM_THREADS"])
+"""
+    folder = str(repository.results.parent)
+    repository.results.parent.mkdir(parents=True, exist_ok=True)
+    repository("01_first", wait.format(folder=folder, own="a", other="b"))
+    repository("02_second", wait.format(folder=folder, own="b", other="a"))
+    assert reproduce.main(["--jobs", "2"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line[:11] for line in lines[:2]] == ["[1/2] 01_fi", "[2/2] 02_se"]
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    assert printed(repository.results / "02_second.ipynb") == f"{threads}\n"
+
+
+def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_ended(
+    repository, monkeypatch, capfd
+):
+    events = []
+
+    class Pool(ExitStack):
+        """Starts all it is given at once, as a pool of processes does; they end one by one."""
+
+        def __init__(self, jobs):
+            super().__init__()
+
+        def map(self, function, notebooks):
+            events.extend(f"{path.stem} starts" for path in notebooks)
+            return self.outcomes(notebooks)
+
+        def outcomes(self, notebooks):
+            for path in notebooks:
+                events.append(f"{path.stem} ended")
+                yield 0.0, None
+
+    def alone(scale, overrides, config, notebook):
+        threads, wait = (os.environ.get(f"OMP_{name}") for name in ("NUM_THREADS", "WAIT_POLICY"))
+        events.append(f"{notebook.stem} alone, {threads} threads, {wait} wait")
+        return 0.0, None
+
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(reproduce, "LAST", ("04_times", "01_reads"))
+    monkeypatch.setattr(reproduce, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(reproduce, "_run", alone)
+    for name in ("01_reads", "02_second", "03_third", "04_times"):
+        repository(name)
+    assert reproduce.main(["--jobs", "2"]) == 0
+    assert events == [
+        *("02_second starts", "03_third starts", "02_second ended", "03_third ended"),
+        "04_times alone, None threads, None wait",
+        "01_reads alone, None threads, None wait",
+    ]
+    lines = capfd.readouterr().out.splitlines()
+    assert [line[:8] for line in lines[:4]] == ["[1/4] 02", "[2/4] 03", "[3/4] 04", "[4/4] 01"]
+
+
+def test_what_comes_last_exists_and_the_ledger_closes():
+    assert {path.stem for path in notebooks.find()} >= set(reproduce.LAST)
+    assert reproduce.LAST[-1] == "15_claims"
+
+
+def test_a_failure_is_listed_and_stops_no_other_notebook(repository, capfd):
+    repository("01_fails", "print('before')", "1 / 0", "print('after')")
+    repository("02_dies", "import os", "os._exit(3)")
+    repository("03_works", "print(n)")
+    repository.results.mkdir(parents=True)
+    (repository.results / "01_fails.ipynb").write_text("good, from an earlier run")
+    assert reproduce.main([]) == 1
+    out, err = capfd.readouterr()
+    assert [line.endswith("FAILED") for line in out.splitlines()] == [True, True, False, False]
+    assert "1 of 3 notebooks" in out
+    assert "failed: 01_fails, cell 3: ZeroDivisionError: division by zero" in err
+    assert "failed: 02_dies, " in err
+    assert printed(repository.results / "03_works.ipynb") == "1\n"
+    assert (repository.results / "01_fails.ipynb").read_text() == "good, from an earlier run"
+    assert "before" in printed(repository.results / "01_fails.failed.ipynb")
+
+
+def test_the_record_of_a_failure_goes_when_the_notebook_works_again(repository):
+    path = repository("01_first", "1 / 0")
+    assert reproduce.run([path])
+    assert (repository.results / "01_first.failed.ipynb").exists()
+    repository("01_first", "print(n)")
+    assert reproduce.run([path]) == []
+    assert os.listdir(repository.results) == ["01_first.ipynb"]
+
+
+def test_chosen_notebooks_and_overridden_parameters(repository, capfd):
+    repository("01_first", "print(n)")
+    repository("02_second", "print(n)")
+    assert reproduce.main(["02", "-p", "n", "[1, a]"]) == 0
+    assert os.listdir(repository.results) == ["02_second.ipynb"]
+    assert printed(repository.results / "02_second.ipynb") == "[1, 'a']\n"
+
+
+def test_mistakes_in_the_command_are_explained(repository, capfd):
+    repository("01_first")
+    with pytest.raises(SystemExit, match="2"):
+        reproduce.main(["7"])
+    assert "no notebook is called 7; available: 01_first" in capfd.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        reproduce.main(["--scale", "huge"])
+
+
+def test_missing_and_malformed_parameter_files(repository, capfd):
+    repository("01_first")
+    assert reproduce.main(["--scale", "paper"]) == 1
+    assert "paper.yaml is missing" in capfd.readouterr().err
+    (reproduce.PARAMETERS / "01_first" / "quick.yaml").write_text("- 3\n")
+    with pytest.raises(ValueError, match=r"quick\.yaml holds a list; allowed"):
+        notebooks.parameters("01_first", "quick")
+
+
+def test_the_kernel_is_this_interpreter_whatever_the_machine_has_registered(tmp_path, monkeypatch):
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    other = tmp_path / "kernels" / "python3"
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text(json.dumps({"argv": ["other"], "display_name": "Other"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    before = dict(os.environ)
+    assert KernelSpecManager().get_kernel_spec("python3").argv == ["other"]
+    with reproduce.own_kernel():
+        assert KernelSpecManager().get_kernel_spec("python3").argv[0] == sys.executable
+        assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+        assert not list(Path(os.environ["IPYTHONDIR"]).glob("**/startup/*.py"))
+    assert dict(os.environ) == before

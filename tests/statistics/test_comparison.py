@@ -1,0 +1,94 @@
+"""Accuracies, paired differences and their intervals, against simulation and by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vzlib.statistics.comparison import holm, paired_difference, percent_of, summary
+
+
+def frame(scores, way="a", task="reading", images=None) -> pd.DataFrame:
+    count = len(scores)
+    return pd.DataFrame(
+        {
+            "way": way,
+            "task": task,
+            "image": range(count) if images is None else images,
+            "question": [f"question {n}" for n in range(count)],
+            "answer": ["x"] * (count // 2 + 1) + ["y"] * (count - count // 2 - 1),
+            "score": np.asarray(scores, dtype=float),
+        }
+    )
+
+
+def test_summary_counts_and_bounds():
+    row = summary(frame([1] * 9 + [0])).iloc[0]
+    assert (row["n"], row["value"], row["majority"]) == (10, 90, 60)
+    assert row["low"] == pytest.approx(59.58, abs=0.01)  # Wilson
+    assert row["high"] == pytest.approx(98.21, abs=0.01)
+
+
+def test_the_mean_weighs_tasks_alike_however_many_questions_they_have():
+    rows = pd.concat([frame([1] * 30), frame([0] * 10, task="counting")])
+    table = summary(rows).set_index("task")
+    assert table.loc["mean", "value"] == 50
+    assert table.loc["mean", "n"] == 40
+
+
+def test_differences_are_paired():
+    rows = pd.concat([frame([1] * 8 + [0] * 2), frame([1] * 5 + [0] * 5, "b")])
+    gain = paired_difference(rows, "a", "b")
+    assert (gain.value, gain.n) == (pytest.approx(30), 10)
+    assert gain.high - gain.value == pytest.approx(1.96 * 100 * 0.1528, abs=0.1)
+    assert gain.p == pytest.approx(0.0495, abs=0.001)
+    with pytest.raises(ValueError, match="the same questions"):
+        paired_difference(rows.iloc[:-1], "a", "b")
+    with pytest.raises(ValueError, match="a and c need"):
+        paired_difference(rows, "a", "c")
+
+
+def test_seeds_of_one_question_count_once():
+    rows = pd.concat([frame([1] * 8 + [0] * 2), frame([1] * 5 + [0] * 5, "b")])
+    twice = pd.concat([rows, rows])
+    assert paired_difference(twice, "a", "b") == paired_difference(rows, "a", "b")
+
+
+def test_no_difference_anywhere_has_p_one():
+    rows = pd.concat([frame([1, 0, 1]), frame([1, 0, 1], "b")])
+    assert paired_difference(rows, "a", "b") == (0, 0, 0, 1, 3)
+
+
+def test_the_interval_covers_where_questions_of_an_image_stand_and_fall_together():
+    generator = np.random.default_rng(0)
+    covered, simulations, images = 0, 400, 60
+    for _ in range(simulations):
+        hard = generator.random(images) < 0.3  # of true accuracy 70 % in both tasks
+        rows = pd.concat(
+            [frame(~hard, task="one"), frame(~hard, task="two")]  # twice the same fate
+        )
+        mean = summary(rows).set_index("task").loc["mean"]
+        covered += mean["low"] <= 70 <= mean["high"]
+    assert 0.91 <= covered / simulations <= 0.98
+
+
+def test_holm_by_hand():
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.6, 0.7])) == pytest.approx([1, 1])
+
+
+def test_percent_of_vanilla_is_the_mean_of_the_tasks_ratios():
+    rows = pd.concat(
+        [
+            frame([1] * 8 + [0] * 2),
+            frame([1] * 4 + [0] * 6, "b"),
+            frame([1] * 10, task="counting"),
+            frame([1] * 10, "b", task="counting"),
+        ]
+    )
+    percent = percent_of(rows, "b", "a")
+    assert percent.value == pytest.approx(75)
+    assert 50 <= percent.low < 75 < percent.high <= 100
+    nothing = percent_of(pd.concat([frame([0] * 4), frame([1] * 4, "b")]), "b", "a")
+    assert np.isnan(nothing.value)
+    rare = percent_of(pd.concat([frame([1] + [0] * 3), frame([1] * 4, "b")]), "b", "a")
+    assert rare.value == pytest.approx(400) and np.isfinite(rare).all()

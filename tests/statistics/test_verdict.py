@@ -1,0 +1,41 @@
+"""The rules by which an interval decides on a claim."""
+
+import pytest
+
+from vzlib.results import sources
+from vzlib.statistics.intervals import Interval
+from vzlib.statistics.verdict import above, below, in_words, reaches
+
+HIGH, LOW, ACROSS, EXACT = (2, 1.1, 3), (0, -1, 0.9), (1, 0.5, 1.5), (1, 1, 1)
+UNKNOWN = (float("nan"),) * 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "decisions"),
+    [
+        (above, ("found", "opposite", "not found", "not found")),
+        (below, ("opposite", "found", "not found", "not found")),
+        (reaches, ("found", "not found", "not found", "found")),
+    ],
+)
+def test_a_claim_is_decided_by_the_whole_interval(rule, decisions):
+    intervals = (HIGH, LOW, ACROSS, EXACT)
+    assert tuple(rule(Interval(*each), 1) for each in intervals) == decisions
+    assert rule(Interval(*UNKNOWN), 1) == "not measurable here"
+
+
+def test_a_rule_is_told_in_words():
+    assert in_words(reaches, 94.0) == "whole interval at least 94"
+    with pytest.raises(ValueError, match="no rule; allowed: above, below, reaches"):
+        in_words(max, 0)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["attention_by_layer", "dominant_contextual", "feature_misalignment", "misalignment_ablation",
+     "redundancy", "softmax_gradient", "token_budget"],
+)  # fmt: skip
+def test_no_key_depends_on_a_rule(module):
+    reached = sources.reachable([f"vzlib.experiments.{module}"])
+    assert "vzlib.statistics.intervals" in reached or "vzlib.statistics.comparison" in reached
+    assert not [name for name in reached if "verdict" in name or name.startswith("vzlib.claims")]

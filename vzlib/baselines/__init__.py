@@ -1,5 +1,0 @@
-"""Ways to spend a budget of visual tokens, by name."""
-
-from vzlib.baselines.before_llm import METHODS, Method, method
-
-__all__ = ["METHODS", "Method", "method"]

@@ -1,0 +1,1 @@
+"""The models that this repository trains and ships, a package each."""

@@ -1,0 +1,1 @@
+"""Questions about images, answers and their scores: what experiments and evaluators share."""

@@ -1,0 +1,145 @@
+"""Where named points of photographs attend to (Figures 6b and 14), as maps and near shares."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from vzlib import results, scenes
+from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
+from vzlib.models.checkpoint import identity
+
+
+class Point(NamedTuple):
+    """A pixel of a photograph, counted from its upper left corner, and what is there."""
+
+    photograph: str
+    split: scenes.Split
+    what: str
+    x: int
+    y: int
+
+
+# On the main subject, as in Figure 14. The astronaut is a training background of pico.
+POINTS = (
+    Point("camera", "test", "the cameraman's head", 205, 130),
+    Point("rocket", "test", "the rocket's body", 323, 260),
+    Point("flower", "test", "the flower's centre", 310, 215),
+    Point("astronaut", "train", "the astronaut's face", 222, 130),
+)
+
+
+def square(image: np.ndarray) -> np.ndarray:
+    """The central square of an image [H, W, 3]."""
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return image[top : top + side, left : left + side]
+
+
+def patch_of(point: Point, grid: int) -> tuple[int, int]:
+    """Row and column of the point's patch in the central square of its photograph.
+
+    Raises ValueError for a point outside of that square.
+    """
+    height, width = scenes.photographs(point.split)[point.photograph].shape[:2]
+    side = min(height, width)
+    row, column = (
+        int((place - (length - side) // 2) * grid // side)
+        for place, length in ((point.y, height), (point.x, width))
+    )
+    if not (0 <= row < grid and 0 <= column < grid):
+        raise ValueError(f"{point} is not in the central square of its {width} x {height} pixels")
+    return row, column
+
+
+def pictures() -> dict[str, np.ndarray]:
+    """The central squares of the photographs of POINTS, uint8 [P, P, 3], by name."""
+    found = {place.photograph: place.split for place in POINTS}
+    return {name: square(scenes.photographs(split)[name]) for name, split in found.items()}
+
+
+def measure(settings: FeatureMisalignment) -> pd.DataFrame:
+    """Attention from each of POINTS to every patch at settings.layer, from the store if known.
+
+    Columns: photograph, what, query_row, query_column, row, column, attention (from the point's
+    token, mean over heads), received (the score by which tokens are selected), dominant (kept at
+    the smallest of `retained`), cls (the point's attention to the CLS token, NaN without one).
+    Raises ValueError for a model that there is not and for a layer without attention.
+    """
+    return results.compute(
+        "attention_from_points",
+        {"layer": settings.layer, "retained": min(settings.retained)},
+        partial(_measure, settings.model),
+        model_fingerprint=identity(settings.model),
+        data_version=str(scenes.VERSION),
+    )
+
+
+def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+    import torch
+
+    from vzlib.experiments.attention_maps import grid_of, pixels_of, tower_of
+    from vzlib.models.tower_parts import has_cls
+    from vzlib.models.towers import attention_rows, encode
+    from vzlib.tokens import Budget, select_dominant
+
+    tower, layer = tower_of(model), point["layer"]
+    grid, cls = grid_of(tower), int(has_cls(tower))
+    budget = Budget.retain(point["retained"], has_cls=bool(cls))
+    rows, columns = np.divmod(np.arange(grid * grid), grid)
+    frames = []
+    for place in tqdm(POINTS, desc="points"):
+        pixels = pixels_of(model, square(scenes.photographs(place.split)[place.photograph]))
+        row, column = patch_of(place, grid)
+        query = [cls + row * grid + column]
+        with torch.no_grad():
+            attention = attention_rows(tower, pixels, layer=layer, queries=query)[0, 0]
+            scores = encode(tower, pixels, layer=layer).scores
+        kept = select_dominant(scores, budget.dominant, cls=budget.cls)[0]
+        dominant = np.zeros(len(attention), dtype=bool)
+        dominant[kept.cpu()] = True
+        frames.append(
+            pd.DataFrame(
+                {
+                    "photograph": place.photograph,
+                    "what": place.what,
+                    "query_row": row,
+                    "query_column": column,
+                    "row": rows,
+                    "column": columns,
+                    "attention": attention[cls:].cpu().numpy(),
+                    "received": scores[0, cls:].cpu().numpy(),
+                    "dominant": dominant[cls:],
+                    "cls": float(attention[0]) if cls else np.nan,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def shares(maps: pd.DataFrame, radius: float) -> pd.DataFrame:
+    """How a point's attention to patches divides, in percent, beside the share of the patches.
+
+    maps: from `measure`. radius: in patches; what lies within it of the point counts as near.
+    Columns: photograph, what, near, near_area, dominant, dominant_area, CLS (of all attention).
+    """
+    found = []
+    for (photograph, what), own in maps.groupby(["photograph", "what"], sort=False):
+        total = own["attention"].sum()
+        away = np.hypot(own["row"] - own["query_row"], own["column"] - own["query_column"])
+        near = away <= radius
+        found.append(
+            {
+                "photograph": photograph,
+                "what": what,
+                "near": 100 * own.loc[near, "attention"].sum() / total,
+                "near_area": 100 * near.mean(),
+                "dominant": 100 * own.loc[own["dominant"], "attention"].sum() / total,
+                "dominant_area": 100 * own["dominant"].mean(),
+                "CLS": 100 * own["cls"].iloc[0],
+            }
+        )
+    return pd.DataFrame(found)

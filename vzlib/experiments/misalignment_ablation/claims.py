@@ -1,0 +1,57 @@
+"""Claims C10 to C12: what does text-guided selection lose or gain? Put to notebook 05."""
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from vzlib import paper
+from vzlib.claims.evidence import Evidence
+from vzlib.claims.finding import Finding, decided, written
+from vzlib.experiments.misalignment_ablation import tell as misalignment_effects
+from vzlib.statistics import verdict
+from vzlib.statistics.intervals import Interval
+
+NOTEBOOK = "05_misalignment_ablation"
+SELECTOR = "sparsevlm"  # that of the paper
+CHANGE = "% change of the accuracy"
+EXPERIMENTS = {"C11": "Ex1", "C12": "Ex2"}
+
+
+def _rows(evidence: Evidence) -> pd.DataFrame:
+    return evidence.rows(NOTEBOOK, selectors=(SELECTOR,))
+
+
+def misaligned(evidence: Evidence) -> Finding:
+    shared = misalignment_effects.overlap(_rows(evidence))
+    row = shared[(shared["selector"] == SELECTOR) & (shared["condition"] == "baseline")].iloc[0]
+    interval = Interval(*row[list(Interval._fields)].astype(float))
+    note = (
+        f"{row['share']:.1f} % of the tokens that {SELECTOR} keeps are dominant, by chance "
+        f"{row['chance']:.1f} %; more than chance and still few is possible"
+    )
+    return decided(verdict.below, 1, interval, unit="times the overlap expected by chance",
+                   n=int(row["n"]), data="images", note=note)  # fmt: skip
+
+
+def changed(claim: str, evidence: Evidence) -> Finding:
+    """Ex1 and Ex2, against the baseline as in the paper."""
+    experiment, rows = EXPERIMENTS[claim], _rows(evidence)
+    effects = misalignment_effects.effects(rows, by_task=False)
+    ex2 = evidence.settings(NOTEBOOK).ex2
+    decisions: Any = misalignment_effects.verdicts(effects, ex2).set_index("experiment")
+    one = "ex1" if experiment == "Ex1" else misalignment_effects.EX2[ex2]
+    row: Any = effects[(effects["one"] == one) & (effects["other"] == "baseline")].iloc[0]
+    interval = Interval(row["percent"], row["percent_low"], row["percent_high"])
+    published = paper.table(5).set_index("experiment")["change_percent"]
+    side = "below" if float(published[experiment]) < 0 else "above"
+    points = written(Interval(row["value"], row["low"], row["high"]))
+    note = (
+        f"{points} points; that these tokens matter more than as many random ones: "
+        f"{decisions.loc[experiment, 'which']}"
+    )
+    return Finding(decisions.loc[experiment, "verdict"], f"whole interval {side} 0, in points",
+                   interval, CHANGE, int(row["n"]), "questions", note)  # fmt: skip
+
+
+CLAIMS = {"C10": misaligned} | {claim: partial(changed, claim) for claim in EXPERIMENTS}

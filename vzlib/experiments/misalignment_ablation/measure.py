@@ -1,0 +1,161 @@
+"""Table 5: does a text-guided selector lose with the tokens that the encoder attends to (Ex1), and
+gain if it is offered nothing else (Ex2)?
+
+Besides the paper's three conditions, as many random patches are removed or offered, which tells
+which tokens from how many; and of every token that is kept it is known where it came from.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vzlib import results
+from vzlib.evaluation import questions
+from vzlib.experiments.misalignment_ablation.settings import MisalignmentAblation
+from vzlib.models.checkpoint import identity, shape_of
+from vzlib.statistics.comparison import QUESTION, summary
+
+CONDITIONS = ("baseline", "ex1", "ex1 random", "ex2", "ex2 zipped", "ex2 random")
+ALONE = "nothing"  # instead of a selector: reductions before the language model alone
+BEFORE = ("visionzip", "random")
+
+
+def counts(settings: MisalignmentAblation) -> dict[str, int]:
+    """Patches removed, offered and kept on this model.
+
+    Raises ValueError if they do not fit, or if a selector does not fit the language model; loads
+    no weights.
+    """
+    from vzlib.experiments.misalignment_ablation.conditions import inside
+    from vzlib.methods.inside.schedule import PUBLISHED as shape
+    from vzlib.methods.inside.schedule import scaled_count
+
+    whole = shape_of(settings.model)
+    chosen = {
+        name: scaled_count(getattr(settings, name), shape, whole.visual)
+        for name in ("removed", "offered", "kept")
+    }
+    for selector in settings.selectors:
+        inside(selector, chosen["kept"], whole.visual, whole)
+    return chosen
+
+
+def measure(settings: MisalignmentAblation) -> pd.DataFrame:
+    """Every question under every condition, stored seed by seed, so that a kill loses one at most.
+
+    Columns: task, image, question, answer, score, at_input, average (visual tokens, as in
+    `vzlib.evaluation.evaluate.evaluate`), by_layer (visual tokens that enter each layer),
+    selector ("nothing" for reductions before the language model alone), condition, seed, dominant
+    (percent of the kept tokens that are among the `kept` patches which the encoder attends to
+    most), chance (the same among all that were offered), covered (percent of the objects asked
+    about of which a kept token covers a patch; missing where no object is known).
+
+    What draws nothing runs with the first seed alone. Raises ValueError for a model or questions
+    that there are not, and as `counts` does, before a model is loaded.
+    """
+    questions.check(settings.questions)
+    chosen = counts(settings)
+    tables = []
+    for number, seed in enumerate(dict.fromkeys(settings.seeds)):
+        points: list[dict[str, Any]] = [
+            {"selector": selector, "condition": condition, "seed": seed, **chosen}
+            | {"each": settings.each}
+            for selector, condition in _ways(settings)
+            if number == 0 or selector == "sparsevlm" or condition.endswith("random")
+        ]
+        found = results.compute_each(
+            "misalignment_ablation",
+            points,
+            partial(_measure, settings.model, settings.questions),
+            model_fingerprint=identity(settings.model),
+            data_version=questions.version(settings.questions),
+        )
+        for point, table in zip(points, found, strict=True):
+            named = {name: point[name] for name in ("selector", "condition", "seed")}
+            tables.append(results.predictions(table).assign(**named))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _ways(settings: MisalignmentAblation) -> list[tuple[str, str]]:
+    """Selector and condition, those with the same condition beside each other."""
+    selectors = dict.fromkeys(settings.selectors)
+    ways = [(selector, condition) for condition in CONDITIONS for selector in selectors]
+    return [*ways, *((ALONE, condition) for condition in BEFORE)]
+
+
+def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Points of one seed."""
+    from vzlib.evaluation.evaluate import Way, cls_token, judged
+    from vzlib.experiments.attention import loaded_model
+    from vzlib.experiments.misalignment_ablation.conditions import inside, offer
+
+    loaded, whole = loaded_model(model), shape_of(model)
+    cls, first = cls_token(loaded), points[0]
+    sizes = {name: first[name] for name in ("removed", "offered", "kept")}
+    left = {"ex1": whole.visual - first["removed"], "ex2": first["offered"]}
+    offers = {
+        condition: offer(condition, cls=cls, **sizes)
+        for condition in dict.fromkeys(point["condition"] for point in points)
+    }
+    ways = []
+    for point in points:
+        selector, condition = point["selector"], point["condition"]
+        visual = left.get(condition.split()[0], whole.visual)
+        method = None if selector == ALONE else inside(selector, first["kept"], visual, whole)
+        ways.append(Way(f"{selector}, {condition}", offers[condition], method))
+    found: list[list[Any]] = [[] for _ in points]
+    asked = questions.read(source, first["each"])
+    for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"]):
+        scores = encoded.scores[:, int(cls) :].cpu()
+        ranked = scores.argsort(dim=1, descending=True, stable=True)
+        for rows, point, by_image in zip(found, points, verdicts, strict=True):
+            given = offers[point["condition"]]
+            for image, own in enumerate(by_image):
+                dominant = ranked[image, : first["kept"]].numpy()
+                patches = given.patches[image].numpy()
+                rows += _rows(images[image], own, patches, dominant, whole.visual)
+    columns = [
+        *QUESTION, "answer", "score", "at_input", "average", "by_layer",
+        "dominant", "chance", "covered",
+    ]  # fmt: skip
+    tables = [pd.DataFrame(rows, columns=columns) for rows in found]
+    return [(summary(table.assign(way=""), "way"), table) for table in tables]
+
+
+def _rows(
+    asked: Any, verdicts: Sequence[Any], offered: np.ndarray, dominant: np.ndarray, patches: int
+) -> Iterator[tuple[Any, ...]]:
+    """A row per question about one image.
+
+    offered: `[K]` patch of each token at the input, -1 for none. dominant: the most attended ones.
+    """
+    chance = 100 * np.isin(offered[offered >= 0], dominant).mean()
+    for question, one in zip(asked.questions, verdicts, strict=True):
+        kept = offered if one.places is None else offered[one.places[-1].cpu().numpy()]
+        kept = kept[kept >= 0]
+        ((answer, _),) = Counter(question.answers).most_common(1)
+        yield (
+            question.task,
+            asked.name,
+            question.text,
+            answer,
+            one.score,
+            one.counts[0],
+            sum(one.counts) / len(one.counts),
+            "/".join(map(str, one.counts)),
+            100 * np.isin(kept, dominant).mean(),
+            chance,
+            _covered(asked, question, kept, patches),
+        )
+
+
+def _covered(asked: Any, question: Any, kept: np.ndarray, patches: int) -> float:
+    if asked.scene is None or not question.objects:
+        return float("nan")
+    size = asked.scene.image.shape[0] // round(patches**0.5)
+    masks = (asked.scene.object_patches(number, size) for number in question.objects)
+    return 100 * float(np.mean([mask.ravel()[kept].any() for mask in masks]))

@@ -1,0 +1,111 @@
+"""Figure 00: an image, the attention its tokens receive, the tokens that stay, and the answers."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from vzlib.plotting.style import TEXT, styled
+
+RIGHT, WRONG = "#009E73", "#D55E00"
+INK = "#555555"
+COLUMNS = (0.03, 0.55)  # where the answers before and after begin
+
+
+@styled
+def quickstart(
+    answers: pd.DataFrame, tokens: pd.DataFrame, pictures: dict[str, np.ndarray]
+) -> Figure:
+    """One row per image: image | attention received | tokens that stay | answers.
+
+    answers, tokens: from `measure.measure`. pictures: by name, [P, P, 3].
+    """
+    figure = Figure(figsize=(TEXT, 1.5 * len(pictures) + 0.42))
+    axes = figure.subplots(
+        len(pictures), 4, squeeze=False, gridspec_kw={"width_ratios": [1, 1, 1, 1.28]}
+    )
+    before, after = answers[["vanilla_positions", "zipped_positions"]].iloc[0]
+    for row, (name, picture) in zip(axes, pictures.items(), strict=True):
+        own = tokens[tokens["image"] == name]
+        grid = own["row"].max() + 1
+        for axis in row:
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.grid(False)
+            axis.spines[:].set_visible(False)
+        row[0].imshow(picture)
+        received = own["received"].to_numpy().reshape(grid, grid)
+        floor = max(received.max() / 1e4, received.min(), 1e-12)
+        row[1].imshow(received.clip(min=floor), norm=LogNorm(floor, received.max()))
+        _kept(row[2], picture, own, grid)
+        row[3].set_box_aspect(1 / 1.28)
+        _answers(row[3], answers[answers["image"] == name], before, after)
+    _explain(axes[-1, 3], tokens[tokens["image"] == name], after)
+    kept, asked = f"{after} tokens stay\nof {before}", "question → truth, and\nthe answers"
+    titles = ("image", "attention received\n(logarithmic)", kept, asked)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, linespacing=1.15)
+    return figure
+
+
+def _kept(axis: Axes, picture: np.ndarray, own: pd.DataFrame, grid: int) -> None:
+    """Dominant patches as they are; every other patch in the colour of its contextual token."""
+    size = picture.shape[0]
+    colours = np.array([to_rgb(c) for c in mpl.color_sequences["petroff10"]])
+    group = own["group"].to_numpy().reshape(grid, grid)
+    dominant = own["dominant"].to_numpy().reshape(grid, grid)
+    pixel = np.arange(size) * grid // size  # patch of each pixel
+    wash = np.where(group[..., None] < 0, 1.0, colours[group % len(colours)])[pixel][:, pixel]
+    grey = picture.mean(-1, keepdims=True) / 255
+    faded = 0.62 * wash + 0.38 * (0.35 + 0.65 * grey)
+    stays = dominant[pixel][:, pixel, None]
+    axis.imshow(np.where(stays, picture / 255, faded))
+    side = size / grid
+    for which, colour, width in (("dominant", "black", 0.7), ("target", "white", 1.2)):
+        for row, column in own.loc[own[which], ["row", "column"]].to_numpy():
+            corner = (column * side - 0.5, row * side - 0.5)
+            frame = Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=width)
+            axis.add_patch(frame)
+
+
+def _answers(axis: Axes, own: pd.DataFrame, before: int, after: int) -> None:
+    """Questions with both answers, each right (ticked) or wrong (crossed)."""
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1)
+    for left, count in zip(COLUMNS, (before, after), strict=True):
+        axis.text(left, 1, f"{count} tokens", fontsize=6.5, va="top", weight="bold")
+    for number, asked in enumerate(own.to_dict("records")):
+        height = 0.9 - number * 0.185
+        question = f"{asked['question']} → {asked['truth']}"
+        axis.text(0, height, question, color=INK, fontsize=5.8, va="top")
+        for left, which in zip(COLUMNS, ("vanilla", "zipped"), strict=True):
+            right = asked[f"{which}_right"]
+            text = f"{'✓' if right else '✗'} {_short(asked[which])}"
+            axis.text(left, height - 0.08, text, color=RIGHT if right else WRONG, va="top")
+
+
+def _explain(axis: Axes, own: pd.DataFrame, after: int) -> None:
+    """What the frames and colours of the third panel mean, below the last answers."""
+    dominant, groups = int(own["dominant"].sum()), int(own["target"].sum())
+    cls = "CLS and " if after > dominant + groups else ""
+    lines = (
+        ("black", f"dominant: {cls}{dominant} patches as they are"),
+        ("white", f"contextual: {groups} groups, each merged"),
+    )
+    for number, (edge, text) in enumerate(lines):
+        height = 0.16 - number * 0.14
+        face = "#B8B8B8" if edge == "white" else "none"
+        corner = (0.01, height - 0.035)
+        axis.add_patch(Rectangle(corner, 0.055, 0.07, color=face, linewidth=0, clip_on=False))
+        corner = (0.02, height - 0.023)
+        axis.add_patch(Rectangle(corner, 0.035, 0.046, fill=False, edgecolor=edge, linewidth=1))
+        axis.text(0.09, height, text, fontsize=6, va="center")
+    axis.text(0.09, -0.07, "into the token with the white frame", fontsize=6, va="center")
+
+
+def _short(text: str, most: int = 14) -> str:
+    words = text.replace("\n", " ")
+    return words if len(words) <= most else words[: most - 1] + "…"

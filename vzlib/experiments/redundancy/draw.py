@@ -1,0 +1,98 @@
+"""01_redundancy: distribution of the attention per token, and how much the most attended hold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vzlib.plotting.style import BAND, TEXT, look, styled
+
+PER_DECADE = 8  # bins of the histogram
+LEAST = 0.005  # of the weights may lie below the first bin, and are counted in it
+
+
+@styled
+def redundancy(shares: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[int]) -> Figure:
+    """Two panels: a histogram of weights, and the attention held by the k most attended tokens.
+
+    shares: of `histogram`; curves: of `measure.cumulative`.
+    dominant: numbers of tokens to mark.
+    """
+    figure = Figure(figsize=(TEXT, 2.5))
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+    for (kind, rule), own in shares.groupby(["images", "rule"], sort=False):
+        edges = [*own["low"], own["high"].iloc[-1]]
+        style = {"color": look(str(kind)).colour, "linestyle": look(str(rule)).line}
+        left.stairs(own["percent"], edges, linewidth=1.2, **style)
+    _label_histogram(left, shares["low"].min(), shares["high"].max())
+    for (kind, rule), group in curves.groupby(["images", "rule"], sort=False):
+        _curve(right, str(kind), str(rule), group, dominant)
+    _label_curves(right, int(curves["tokens"].max()), dominant)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def histogram(rows: pd.DataFrame) -> pd.DataFrame:
+    """Percent of the patches whose weight lies in a bin, an even share being 1.
+
+    rows: of `measure.measure`. Columns: images, rule, low, high, percent;
+    the outer bins hold what lies beyond them.
+    """
+    patches = rows[rows["patch"] >= 0]
+    even = patches.groupby(["images", "rule", "name"])["weight"].transform("mean")
+    relative = patches["weight"] / even
+    bins = _bins(relative.to_numpy())
+    found = []
+    for key, weights in relative.groupby([patches["images"], patches["rule"]], sort=False):
+        counts, _ = np.histogram(np.clip(weights.to_numpy(), bins[0], bins[-1]), bins)
+        percent = 100 * counts / counts.sum()
+        found += [(*key, *bin) for bin in zip(bins, bins[1:], percent, strict=False)]
+    return pd.DataFrame(found, columns=["images", "rule", "low", "high", "percent"])
+
+
+def _bins(relative: np.ndarray) -> np.ndarray:
+    """Edges that are even on a log scale, between whole powers of ten."""
+    low = np.floor(np.log10(max(np.quantile(relative, LEAST), 1e-9)))
+    high = np.ceil(np.log10(relative.max()))
+    return np.logspace(low, high, int(high - low) * PER_DECADE + 1)
+
+
+def _label_histogram(axes: Axes, low: float, high: float) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_ylim(bottom=0)
+    axes.axvline(1, color="0.35", linewidth=0.7)
+    top = axes.get_ylim()[1]
+    axes.text(1.2, top, "even share", color="0.35", fontsize=6.5, va="top")
+    axes.set_xlabel("attention a token receives, even share = 1")
+    axes.set_ylabel("tokens per bin, %")
+    axes.set_title("(a) weights of all tokens")
+
+
+def _curve(axes: Axes, kind: str, rule: str, group: pd.DataFrame, dominant: Sequence[int]) -> None:
+    colour, line = look(kind).colour, look(rule).line
+    axes.fill_between(group["tokens"], group["low"], group["high"], color=colour, alpha=BAND, lw=0)
+    axes.plot(
+        group["tokens"],
+        group["value"],
+        color=colour,
+        linestyle=line,
+        marker=look(kind).marker,
+        markevery=[k - 1 for k in dominant],
+        markerfacecolor=colour if line == "-" else "white",
+        label=f"{look(kind).label}, {look(rule).label}",
+    )
+
+
+def _label_curves(axes: Axes, count: int, dominant: Sequence[int]) -> None:
+    tokens = np.arange(1, count + 1)
+    axes.plot(tokens, 100 * tokens / count, color="0.6", linewidth=0.8)
+    axes.text(count * 0.62, 50, "even", color="0.35", fontsize=6.5)
+    axes.set_xlim(0, count)
+    axes.set_ylim(0, 103)
+    axes.set_xticks([0, *dominant, count])
+    axes.set_xlabel("most attended tokens")
+    axes.set_ylabel("share of the attention, %")
+    axes.set_title("(b) attention they hold, mean and 95 % interval")

@@ -1,0 +1,210 @@
+"""Accuracy against visual tokens, every method on the same questions (Tables 1 and 10, Figure 4).
+
+Methods before the language model spend the same number of tokens in every layer; methods inside it
+spend more at first. They are compared at the same average over layers (the field's "retain 64"), or
+with the same number of tokens left in the last layer.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from vzlib import results
+from vzlib.evaluation import questions
+from vzlib.experiments.token_budget.settings import TokenBudget
+from vzlib.models.checkpoint import identity, shape_of
+from vzlib.results import sources
+from vzlib.statistics.comparison import summary
+
+VANILLA = "vanilla"
+INSIDE = ("fastv", "sparsevlm", "pyramiddrop")  # prune inside the language model
+SEEDED = ("random", "sparsevlm")  # draw: which patches, the noise of the clustering
+REGISTRIES = ("vzlib.methods", "vzlib.methods.registry", "vzlib.methods.inside")
+EQUAL = {"layer average": "inputs", "last layer": "last"}
+
+
+class Point(NamedTuple):
+    """A method at a budget.
+
+    spends: what it gets nearest to the budget, by the count that is equalised; None if far from it.
+    """
+
+    method: str
+    budget: int
+    spends: float | None
+
+
+def plan(settings: TokenBudget) -> list[Point]:
+    """Every method at every budget, and what it can spend; loads no weights.
+
+    A schedule inside the language model cannot go below what its first layers cost.
+    Raises one ValueError for all budgets above the tokens that there are, all methods with more
+    stages than the model has layers and all that is wrong with the questions, and what `identity`
+    raises.
+    """
+    shape = shape_of(settings.model)
+    wrong = [
+        f"budget {budget} must be below {shape.visual}, the patches that {settings.model} has"
+        for budget in settings.budgets
+        if budget >= shape.visual
+    ]
+    wrong += [text for name in settings.methods if (text := _misfit(name, shape))]
+    questions.refuse("the settings", [*wrong, *questions.problems(settings.questions)])
+    points = [Point(VANILLA, shape.visual, float(shape.visual))]
+    for budget in dict.fromkeys(settings.budgets):
+        for name in dict.fromkeys(settings.methods):
+            spends: float | None = float(budget)
+            if name in INSIDE:
+                spends = _reachable(name, budget, settings.equalise, shape)
+            points.append(Point(name, budget, spends))
+    return points
+
+
+def measure(settings: TokenBudget) -> pd.DataFrame:
+    """Answers of every method at every budget it can meet, stored point by point.
+
+    Columns: method, budget, seed, those of `vzlib.evaluation.evaluate.evaluate` without way, and
+    gflops (to prefill a prompt of mean length). The budgets are computed one after the other, so
+    that a kill loses one at most. Raises ValueError as `plan` does, before any model is loaded.
+    """
+    points = plan(settings)
+    tables = []
+    for budget in dict.fromkeys(point.budget for point in points):
+        wanted = [
+            {
+                "method": point.method,
+                "tokens": point.spends,
+                "equalise": settings.equalise if point.method in INSIDE else None,
+                "each": settings.each,
+                "seed": seed,
+            }
+            for point in points
+            if point.budget == budget and point.spends is not None
+            for seed in (settings.seeds if point.method in SEEDED else (0,))
+        ]
+        found = results.compute_each(
+            "token_budget",
+            wanted,
+            partial(_measure, settings.model, settings.questions),
+            apart=_other_methods,
+            model_fingerprint=identity(settings.model),
+            data_version=questions.version(settings.questions),
+        )
+        for point, table in zip(wanted, found, strict=True):
+            answers = results.predictions(table)
+            named = {"method": point["method"], "budget": budget, "seed": point["seed"]}
+            tables.append(answers.assign(**named, gflops=table["gflops"].iloc[0]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _other_methods(point: Mapping[str, Any]) -> frozenset[str]:
+    """The modules of the methods that a point does not measure, so that their edits leave it be."""
+    modules = _modules()
+    own = modules[point["method"]], modules[VANILLA]
+    # What a method takes from another is found past the registries, which import them all.
+    return frozenset(modules.values()) - set(sources.reachable(own, apart=REGISTRIES))
+
+
+@functools.cache
+def _modules() -> dict[str, str]:
+    """The module of every method, by the method's name."""
+    from vzlib.methods import METHODS
+    from vzlib.methods import inside as in_llm
+
+    return {name: method.__module__ for name, method in (METHODS | in_llm.METHODS).items()}
+
+
+def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
+    from vzlib.evaluation.evaluate import Way, before, cls_token, evaluate, patches
+    from vzlib.experiments.attention import loaded_model
+
+    loaded = loaded_model(model)
+    cls, visual = cls_token(loaded), patches(loaded)
+    everything = before(VANILLA, visual, cls)  # one for all, so that they share its work
+    ways: dict[int, list[Way]] = {}
+    for number, point in enumerate(points):
+        name, tokens, inside = point["method"], point["tokens"], None
+        if name in INSIDE:
+            inside = _schedule(name, tokens, point["equalise"], shape_of(model)).method
+        reduction = everything if inside else before(name, int(tokens), cls)
+        ways.setdefault(point["seed"], []).append(Way(str(number), reduction, inside))
+    found: dict[int, Any] = {}
+    for seed, own in ways.items():
+        asked = questions.read(source, points[0]["each"])
+        answers = evaluate(loaded, own, asked, seed=seed)
+        text = _text_length(loaded.processor, answers["question"])
+        for way in own:
+            rows = answers[answers["way"] == way.name]
+            cost = _gflops(loaded.model, text, rows, way.inside)
+            found[int(way.name)] = summary(rows).assign(gflops=cost), rows
+    return [
+        (score.drop(columns="way"), rows.drop(columns="way"))
+        for score, rows in (found[number] for number in range(len(points)))
+    ]
+
+
+def _text_length(processor: Any, texts: pd.Series) -> int:
+    """Tokens of a prompt of mean length besides the image."""
+    from vzlib.models.answer import prompt
+
+    ids = [processor.tokenizer(prompt(processor, text))["input_ids"] for text in texts.unique()]
+    return round(float(np.mean([len(one) - 1 for one in ids])))
+
+
+def _gflops(model: Any, text: int, rows: pd.DataFrame, inside: Any) -> float:
+    from vzlib.methods.accountant import account
+
+    visual = int(rows["at_input"].iloc[0])
+    return account(model, text=text, visual=visual, method=inside).flops / 1e9
+
+
+def schedules(settings: TokenBudget) -> pd.DataFrame:
+    """What the methods inside the language model do for every budget, or the nearest they can.
+
+    Columns: method, budget, schedule, average (visual tokens per layer), last (in the last layer),
+    measured (is it near enough to the budget to be measured?).
+    """
+    from vzlib.methods.inside import visual_by_layer
+
+    shape, found = shape_of(settings.model), []
+    for point in plan(settings):
+        if point.method in INSIDE:
+            nearest = _schedule(point.method, point.budget, settings.equalise, shape).method
+            counts = visual_by_layer(nearest.stages(*shape), *shape)
+            spent = (float(np.mean(counts)), counts[-1], point.spends is not None)
+            found.append((point.method, point.budget, str(nearest), *spent))
+    columns = ["method", "budget", "schedule", "average", "last", "measured"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def _schedule(name: str, tokens: float, equalise: str, shape: Any) -> Any:
+    """The schedule of a method that is nearest to `tokens`, and what it spends."""
+    from vzlib.methods import inside as in_llm
+
+    method: Any = in_llm.method(name)
+    try:
+        return method.for_average(tokens, *shape, counting=EQUAL[equalise])
+    except in_llm.OutOfReach as error:
+        return error.nearest
+
+
+def _misfit(name: str, shape: Any) -> str | None:
+    """Why a method fits no budget on a model of this shape, if it does not."""
+    from vzlib.tokens import BudgetError
+
+    try:
+        if name in INSIDE:
+            _schedule(name, shape.visual, "layer average", shape)
+    except BudgetError as error:
+        return f"method {name}: {error}"
+    return None
+
+
+def _reachable(name: str, budget: int, equalise: str, shape: Any) -> float | None:
+    """What the nearest schedule spends, if that is within 5 % of the budget."""
+    spends = _schedule(name, budget, equalise, shape).average
+    return spends if abs(spends - budget) <= 0.05 * budget else None

@@ -1,0 +1,184 @@
+"""SparseVLM (Zhang et al., ICML 2025): the words that look like the image choose what stays.
+
+Both released versions: v1 (2024, the one VisionZip compares with), where the rank of the raters'
+attention tells how many tokens stay, and v1.5 (2025), with fixed lists. In both, part of what is
+dropped comes back as averages of clusters.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vzlib.methods.inside.schedule import (
+    PUBLISHED,
+    Counting,
+    Fitted,
+    Shape,
+    Stage,
+    fit,
+    scaled_count,
+    scaled_layers,
+)
+from vzlib.tokens.budget import BudgetError
+from vzlib.tokens.precision import at_least_float32, without_autocast
+
+# By the name of the budget, which is their layer average as the released code counts it.
+LISTS = {192: (300, 200, 110), 128: (303, 110, 36), 64: (66, 30, 17)}
+RANKS = {192: (13.5, 0.0), 128: (9.0, 6.0), 64: (0.8, 0.0)}  # scale and bias, each for one task
+
+
+@dataclass(frozen=True)
+class SparseVLM:
+    """SparseVLM v1.5: `keep` tokens stay after each of the `voting` layers, plus the recycled.
+
+    Raises BudgetError for counts below 1 or not one for each voting layer.
+    """
+
+    keep: tuple[int, ...]
+    voting: tuple[int, ...] = (2, 6, 15)
+    recycles: bool = True
+    written_for: Shape = PUBLISHED
+
+    def __post_init__(self) -> None:
+        if min(self.keep, default=1) < 1 or len(self.keep) != len(self.voting):
+            raise BudgetError(
+                f"keep={self.keep} must be a number of at least 1 for each of the voting layers "
+                f"{self.voting}"
+            )
+        _starts(self.voting, self.written_for, self.written_for.layers)
+
+    def stages(self, layers: int, visual: int) -> tuple[Stage, ...]:
+        """One stage behind each voting layer."""
+        return tuple(
+            Stage(start, start - 1, scaled_count(keep, self.written_for, visual), self.recycles)
+            for start, keep in zip(
+                _starts(self.voting, self.written_for, layers), self.keep, strict=True
+            )
+        )
+
+    def raters(self, visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+        """The words that look like the image: `[B, T]`; see `text_raters`."""
+        return text_raters(visual, text, asked)
+
+    @classmethod
+    def released(cls, retain: int) -> "SparseVLM":
+        """The released list named 192, 128 or 64. Raises BudgetError for others."""
+        return cls(_released(LISTS, retain))
+
+    @classmethod
+    def for_average(
+        cls,
+        tokens: float,
+        layers: int,
+        visual: int,
+        *,
+        voting: tuple[int, ...] | None = None,
+        counting: Counting = "inputs",
+    ) -> Fitted["SparseVLM"]:
+        """Counts for a wanted layer average, on straight lines between the released lists.
+
+        Below the smallest list the line ends at one token, above the largest at all of them.
+        voting: three layers of this model, default 2, 6 and 15 of 32, scaled.
+        counting: "outputs" makes 192, 128 and 64 mean about what the released lists call so.
+        Raises OutOfReach, BudgetError for voting layers that do not fit.
+        """
+        shape = Shape(layers, visual)
+        if voting is None:
+            voting = tuple(start - 1 for start in _starts(cls.voting, PUBLISHED, layers))
+        candidates = (cls(keep, voting, written_for=shape) for keep in _between_lists(visual))
+        return fit(candidates, tokens, shape, counting)
+
+    def __str__(self) -> str:
+        keep, voting = (" / ".join(map(str, numbers)) for numbers in (self.keep, self.voting))
+        return f"SparseVLM v1.5 ({keep} after layers {voting})"
+
+
+@dataclass(frozen=True)
+class AdaptiveSparseVLM:
+    """SparseVLM v1: int(rank x scale + bias) tokens stay after each voting layer.
+
+    The rank is that of the raters' attention to the tokens, so that counts depend on the prompt;
+    `Pruned.counts` tells them. Where the rank is full nothing is dropped.
+    Raises BudgetError for a scale or bias below 0.
+    """
+
+    scale: float
+    bias: float = 0.0
+    voting: tuple[int, ...] = (2, 6, 15, 19)
+    recycles: bool = True
+    written_for: Shape = PUBLISHED
+
+    def __post_init__(self) -> None:
+        if self.scale < 0 or self.bias < 0:
+            raise BudgetError(f"scale={self.scale} and bias={self.bias} must not be below 0")
+        _starts(self.voting, self.written_for, self.written_for.layers)
+
+    def stages(self, layers: int, visual: int) -> tuple[Stage, ...]:
+        """One stage behind each voting layer."""
+        starts = _starts(self.voting, self.written_for, layers)
+        keep = self._count(visual)
+        return tuple(Stage(start, start - 1, keep, self.recycles) for start in starts)
+
+    def raters(self, visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+        """The words that look like the image: `[B, T]`; see `text_raters`."""
+        return text_raters(visual, text, asked)
+
+    @classmethod
+    def released(cls, retain: int) -> "AdaptiveSparseVLM":
+        """The released setting named 192 (MME), 128 (POPE) or 64 (TextVQA). Raises BudgetError."""
+        return cls(*_released(RANKS, retain))
+
+    def _count(self, visual: int) -> Callable[[Tensor], int]:
+        def count(rows: Tensor) -> int:
+            rank = int(torch.linalg.matrix_rank(rows.float()))
+            if rank == rows.shape[1]:
+                return rank
+            return scaled_count(int(rank * self.scale + self.bias), self.written_for, visual)
+
+        return count
+
+    def __str__(self) -> str:
+        voting = " / ".join(map(str, self.voting))
+        return f"SparseVLM v1 (rank x {self.scale} + {self.bias} after layers {voting})"
+
+
+def text_raters(visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+    """Words that receive more than the average word of the image's attention: `[B, T]` bool.
+
+    Attention is the softmax over the words of the products of embeddings, as they enter the
+    language model, mean over visual tokens. If all words receive the same, all are raters.
+
+    visual: `[B, V, D]`. text: `[B, T, D]`. asked: `[B]`, the words of each row that count.
+    """
+    prompt = torch.arange(text.shape[1], device=text.device) < asked.unsqueeze(1)
+    with without_autocast(visual):
+        products = at_least_float32(visual) @ at_least_float32(text).transpose(1, 2)
+    products = products.masked_fill(~prompt.unsqueeze(1), float("-inf"))
+    received = products.softmax(dim=2).mean(dim=1)
+    raters = (received > received.sum(dim=1, keepdim=True) / asked.unsqueeze(1)) & prompt
+    return torch.where(raters.any(dim=1, keepdim=True), raters, prompt)
+
+
+def _starts(voting: tuple[int, ...], written_for: Shape, layers: int) -> tuple[int, ...]:
+    return scaled_layers([layer + 1 for layer in voting], written_for, layers)
+
+
+def _released(settings: dict[int, Any], retain: int) -> Any:
+    if retain not in settings:
+        near = min(settings, key=lambda one: abs(one - retain))
+        allowed = ", ".join(map(str, settings))
+        raise BudgetError(f"retain={retain} was not released; the nearest is {near} of {allowed}")
+    return settings[retain]
+
+
+def _between_lists(visual: int) -> Iterator[tuple[int, ...]]:
+    anchors = [(1.0,) * 3, *(tuple(map(float, LISTS[name])) for name in (64, 128, 192))]
+    anchors.append((float(PUBLISHED.visual),) * 3)
+    for low, high in pairwise(anchors):
+        for step in range(visual + 1):
+            mixed = (a + (b - a) * step / visual for a, b in zip(low, high, strict=True))
+            yield tuple(scaled_count(count, PUBLISHED, visual) for count in mixed)

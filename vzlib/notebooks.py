@@ -1,0 +1,73 @@
+"""The notebooks of this repository: which there are, what each is given, what runs it."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from vzlib.parameters import settings_class
+from vzlib.paths import NOTEBOOKS, PARAMETERS
+
+SCALES = ("quick", "default", "paper")
+
+
+def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks called `names` (a beginning such as "02" is enough), or all, in number order.
+
+    Raises:
+        ValueError: a name fits no notebook.
+    """
+    paths = sorted(folder.glob("[0-9]*.ipynb"))
+    available = ", ".join(path.stem for path in paths) or "none"
+    wanted = [Path(name).stem for name in names]
+    for name in wanted:
+        if not any(path.stem.startswith(name) for path in paths):
+            raise ValueError(f"no notebook is called {name}; available: {available}")
+    return [path for path in paths if not wanted or path.stem.startswith(tuple(wanted))]
+
+
+def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str, Any]:
+    """The parameters of one notebook at one scale.
+
+    Raises:
+        ValueError: the file is missing or holds no mapping.
+    """
+    path = folder / notebook / f"{scale}.yaml"
+    if not path.is_file():
+        raise ValueError(f"{path} is missing")
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds a {type(values).__name__}; allowed: name: value lines")
+    return values
+
+
+def analysis(notebook: str) -> str:
+    """The analysis that a notebook shows: "02_attention_by_layer" is "attention_by_layer"."""
+    return notebook.partition("_")[2]
+
+
+def title(notebook: str) -> str:
+    """The heading of a notebook."""
+    cells = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4).cells
+    return str(cells[0].source).splitlines()[0].removeprefix("# ")
+
+
+def command(notebook: str, settings: dict[str, Any]) -> str:
+    """What measures and draws with these settings."""
+    cls = settings_class(analysis(notebook))
+    for scale in ("default", *SCALES):
+        own = cls(**parameters(notebook, scale)).model_dump(mode="json")
+        if own == settings:
+            chosen = "" if scale == "default" else f"SCALE={scale} "
+            return f"make reproduce {chosen}NOTEBOOKS={notebook[:2]}"
+    own = cls(**parameters(notebook, "default")).model_dump(mode="json")
+    changes = [
+        f"-p {name} {shlex.quote(json.dumps(value, ensure_ascii=False))}"
+        for name, value in settings.items()
+        if value != own.get(name)
+    ]
+    return " ".join([".venv/bin/python -m vzlib.runs.reproduce", notebook[:2], *changes])

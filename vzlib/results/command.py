@@ -1,0 +1,118 @@
+"""The command line of the store: python -m vzlib.results [list|verify|export|prune]."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic_core import to_json
+
+from vzlib.results import durable, sources
+
+from vzlib import results
+
+PROVENANCE = ("experiment", "key", "model", "data", "commit", "dirty", "seconds", "finished_utc")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """List, verify, export or prune the entries of the store; 1 when one of them is damaged."""
+    parser = argparse.ArgumentParser(prog="python -m vzlib.results", description=main.__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="action")
+    actions.add_parser("list", help="the entries, one in a line (the default)")
+    actions.add_parser("verify", help="recompute every hash")
+    export = actions.add_parser("export", help="every row of every entry as one CSV table")
+    export.add_argument("--to", type=Path, metavar="FILE.csv", help="instead of standard output")
+    prune = actions.add_parser("prune", help="remove what the present code would not produce")
+    prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    options = parser.parse_args(arguments)
+    try:
+        if options.action == "export":
+            return _export(options.to)
+        if options.action == "prune":
+            return _prune(options.dry_run)
+        return _list(options.action == "verify")
+    except OSError as error:
+        print(f"{error.filename or results.location()}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _list(verified: bool) -> int:
+    folders, damaged = results.entries(), 0
+    for folder in folders:
+        try:
+            if verified:
+                results.verify(folder)
+            record = results.provenance_of(folder)
+            state = "with uncommitted changes" if record["dirty"] else ""
+            print(
+                f"{_name(folder)} {record['rows']:6} rows "
+                f"{record['seconds']:8.1f} s  {record['finished_utc']}  "
+                f"{(record['commit'] or 'no commit')[:10]} {state}".rstrip()
+            )
+        except results.DamagedEntry as error:
+            damaged += 1
+            print(f"{_name(folder)} damaged: {error}")
+    print(f"{len(folders)} entries in {results.location()}, {damaged} damaged")
+    return 1 if damaged else 0
+
+
+def _export(path: Path | None) -> int:
+    folders, tables, damaged = results.entries(), [], 0
+    for folder in folders:
+        try:
+            tables.append(_flat(folder))
+        except results.DamagedEntry as error:
+            damaged += 1
+            print(f"left out: {error}", file=sys.stderr)
+    text = pd.concat(tables, ignore_index=True).to_csv(index=False) if tables else ""
+    if path is None:
+        print(text, end="")
+    else:
+        durable.write_whole(path, text)
+        rows = sum(len(table) for table in tables)
+        print(f"{rows} rows of {len(tables)} entries in {path}")
+    return 1 if damaged else 0
+
+
+def _flat(folder: Path) -> pd.DataFrame:
+    """The rows of an entry, before them its provenance and settings as `entry.` and `settings.`."""
+    table = results.read(folder)
+    record = {**results.provenance_of(folder), "key": folder.name}
+    settings = record["settings"] if isinstance(record["settings"], dict) else {}
+    before = {f"entry.{name}": record[name] for name in PROVENANCE}
+    before |= {f"settings.{name}": _cell(value) for name, value in settings.items()}
+    constant = pd.DataFrame({name: [value] * len(table) for name, value in before.items()})
+    return pd.concat([constant, table], axis="columns")
+
+
+def _cell(value: Any) -> Any:
+    return to_json(value).decode() if isinstance(value, list | dict) else value
+
+
+def _prune(dry: bool) -> int:
+    folders, removed, damaged = results.entries(), 0, 0
+    for folder in folders:
+        try:
+            record = results.provenance_of(folder)
+        except results.DamagedEntry as error:
+            damaged += 1
+            print(f"kept, damaged: {error}", file=sys.stderr)
+            continue
+        if _obsolete(record) and (dry or results.remove(folder)):
+            removed += 1
+            print(f"{_name(folder)} of {record['finished_utc']}")
+    verb = "would be removed" if dry else "removed"
+    print(f"{removed} of {len(folders)} entries {verb}: no present code produces them")
+    return 1 if damaged else 0
+
+
+def _obsolete(record: dict[str, Any]) -> bool:
+    """Whether the code that made an entry has changed; not if it was defined outside vzlib."""
+    module = record.get("function", "").partition(":")[0]
+    apart = frozenset(record.get("apart", ()))
+    return sources.inside(module) and record["source"] != sources.of_module(module, apart=apart)
+
+
+def _name(folder: Path) -> str:
+    return f"{folder.parent.name:24} {folder.name[:12]}"

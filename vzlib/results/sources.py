@@ -1,0 +1,191 @@
+"""Which source a result depends on: the import graph of vzlib, read as text and never imported."""
+
+import ast
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vzlib.paths import REPOSITORY
+
+PACKAGE = "vzlib"
+# Rooms that draw, store, tell or check, but measure nothing.
+NOT_MEASURING = frozenset(
+    f"{PACKAGE}.{name}"
+    for name in ("claims", "notebooks", "parameters", "paths", "plotting", "results", "runs", "statistics")
+)
+# Modules of an analysis that measure nothing. Settings enter a key by their values.
+OF_ANALYSES = ("settings", "tell", "draw", "claims")
+
+
+def fingerprint(
+    function: Callable[..., Any], root: Path = REPOSITORY, apart: Iterable[str] = ()
+) -> str:
+    """Hash of the code of `function` and of every vzlib module it reaches through imports.
+
+    Comments, docstrings and layout do not count. A function defined outside vzlib (a notebook, a
+    test) counts with its own text and the vzlib modules it names. A module imported by a computed
+    name is not seen. `root` is the folder that holds the package; modules in `apart` do not count,
+    nor what only they import.
+
+    Raises:
+        ValueError: the source of `function` cannot be read.
+    """
+    function = _innermost(function)
+    module = _module(function)
+    if inside(module):
+        return of_module(module, root, frozenset(apart))
+    return _fingerprint(_named_modules(function), _text(function), root, apart)
+
+
+@functools.cache
+def of_module(name: str, root: Path = REPOSITORY, apart: frozenset[str] = frozenset()) -> str:
+    """`fingerprint` of any function that the vzlib module `name` defines."""
+    return _fingerprint([name], "", root, apart)
+
+
+def of_text(code: str, root: Path = REPOSITORY) -> str:
+    """Fingerprint of a piece of code outside vzlib, such as the cells of a notebook.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    tree = ast.parse(code)
+    return _fingerprint(_imports("", Path("code.py"), root, tree), ast.unparse(tree), root)
+
+
+def name(function: Callable[..., Any]) -> str:
+    """Where a function is defined: "vzlib.experiments.redundancy.measure:_measure"."""
+    function = _innermost(function)
+    return f"{_module(function)}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _module(function: Callable[..., Any]) -> str:
+    return getattr(function, "__module__", None) or type(function).__module__
+
+
+def _fingerprint(roots: Iterable[str], text: str, root: Path, apart: Iterable[str] = ()) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, path in sorted(reachable(roots, root, apart).items()):
+        digest.update(f"\0{name}\0{_code(path)}".encode())
+    return digest.hexdigest()
+
+
+def reachable(
+    names: Iterable[str], root: Path = REPOSITORY, apart: Iterable[str] = ()
+) -> dict[str, Path]:
+    """The measuring modules of vzlib that `names` import, directly or not, `names` included.
+
+    Those in `apart` are passed over.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        path = _file(name, root)
+        if path is None or name in found or name in apart or _excluded(name):
+            continue
+        found[name] = path
+        waiting.extend(_imports(name, path, root))
+        # Importing a module runs the packages above it; the top one only re-exports, lazily.
+        parent = name.rpartition(".")[0]
+        if "." in parent:
+            waiting.append(parent)
+    return found
+
+
+def inside(name: str) -> bool:
+    """Whether a module of that name is one of vzlib, be there such a module or not."""
+    return name == PACKAGE or name.startswith(PACKAGE + ".")
+
+
+def _excluded(name: str) -> bool:
+    """Whether a module measures nothing, by its room or, in an analysis, by its name."""
+    if any(name == other or name.startswith(other + ".") for other in NOT_MEASURING):
+        return True
+    room, *_, leaf = name.removeprefix(f"{PACKAGE}.").split(".")
+    return room == "experiments" and leaf in OF_ANALYSES
+
+
+def _file(name: str, root: Path) -> Path | None:
+    """The file of the vzlib module `name`, or None when there is no such module."""
+    if not inside(name) or not all(part.isidentifier() for part in name.split(".")):
+        return None
+    path = root.joinpath(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) -> Iterator[str]:
+    """Names of the modules that one module imports; some may not exist."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(tree or _tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                module = f"{base}.{alias.name}"
+                yield module if _file(module, root) else base
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # A table of lazy exports names its modules in strings.
+            yield package + node.value if node.value.startswith(".") else node.value
+
+
+def _named_modules(function: Callable[..., Any]) -> set[str]:
+    """The vzlib modules behind the global and enclosing names that a function uses."""
+    function = inspect.unwrap(function)
+    if not isinstance(function, types.FunctionType):
+        return set()
+    codes, names = [function.__code__], set()
+    while codes:
+        code = codes.pop()
+        names |= set(code.co_names)
+        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    values = [function.__globals__.get(name) for name in names]
+    values += [cell.cell_contents for cell in function.__closure__ or ()]
+    modules = (
+        value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", "")
+        for value in values
+    )
+    return {module for module in modules if isinstance(module, str) and inside(module)}
+
+
+def _text(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        raise ValueError(
+            f"the source of {function!r} cannot be read; define it in a module of {PACKAGE}"
+        ) from None
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    # Cached: a process works with the code it imported, not with later edits of the file.
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@functools.cache
+def _code(path: Path) -> str:
+    """The code of a file without comments, docstrings and layout."""
+    tree = ast.parse(ast.unparse(_tree(path)))
+    for node in ast.walk(tree):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

@@ -1,0 +1,1 @@
+"""Notebooks run, one by one or over a grid; what they leave is indexed, reported and compared."""

@@ -1,0 +1,211 @@
+"""Run the notebooks in reading order: vzlib reproduce [--scale quick] [NOTEBOOK ...].
+
+Each is executed by papermill with params/<notebook>/<scale>.yaml, in a kernel of this interpreter,
+and published as results/notebooks/<notebook>.ipynb. A failure stops its notebook and no other.
+"""
+
+import argparse
+import copy
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import papermill
+import yaml
+from traitlets.config import Config
+
+from vzlib import results
+from vzlib.notebooks import SCALES, find, parameters
+from vzlib.paths import NOTEBOOKS
+from vzlib.results import durable
+
+# One by one, when the others have ended: times want the machine alone, the ledger reads them all.
+LAST = ("08_efficiency", "15_claims")
+
+
+def execute(
+    notebook: Path,
+    values: dict[str, Any],
+    published: Path,
+    config: Config,
+    *,
+    cwd: Path | None = None,
+    **engine: Any,
+) -> None:
+    """Run one notebook in the kernel that `own_kernel` set up; publish it by one rename.
+
+    A notebook that fails is published too, as `<name>.failed.ipynb`, and leaves an earlier good
+    copy alone. It works in the folder `cwd`, by default its own; `engine` goes to papermill.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell failed.
+        RuntimeError: the kernel died.
+    """
+    published.parent.mkdir(parents=True, exist_ok=True)
+    failed = published.with_suffix(".failed.ipynb")
+    aside = published.with_name(f".{published.stem}.{os.getpid()}.ipynb")
+    try:
+        papermill.execute_notebook(
+            notebook,
+            aside,
+            values,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=cwd or notebook.parent,
+            config=config,
+            **engine,
+        )
+        durable.publish(aside, published)
+    except Exception:
+        if aside.exists():
+            durable.publish(aside, failed)
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
+    failed.unlink(missing_ok=True)
+
+
+@contextmanager
+def own_kernel(jobs: int = 1, timed: bool = False) -> Iterator[Config]:
+    """Make the kernel "python3" this interpreter, whatever kernels the machine has registered.
+
+    The kernel sees no start-up files of the user and prints nothing of its own. Gives the
+    configuration to start kernels with: they talk through sockets in a folder of this run, so that
+    no port can collide and nobody else can listen. jobs: kernels that will work at once. timed:
+    their threads shall wait as those of any process do, so that times are those one would see.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = Path(folder, "kernels", "python3")
+        kernel.mkdir(parents=True)
+        # A kernel told to stop may log the interrupt as an error; what fails is in the notebook.
+        command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL"]
+        command += ["-f", "{connection_file}"]
+        specification = {"argv": command, "display_name": "Python 3", "language": "python"}
+        (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
+        changes = {
+            "JUPYTER_PATH": folder,  # searched first
+            "JUPYTER_RUNTIME_DIR": folder,
+            "IPYTHONDIR": str(Path(folder, "ipython")),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        }
+        if not timed:
+            # Threads that wait by spinning stall each other when the machine has other work.
+            changes["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
+        if jobs > 1:
+            threads = str(max(1, (os.cpu_count() or 1) // jobs))
+            changes["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", threads)
+        before = {name: os.environ.get(name) for name in changes}
+        os.environ.update(changes)
+        try:
+            yield Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "kernel"))})
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def run(
+    notebooks: Sequence[Path],
+    scale: str = "default",
+    overrides: dict[str, Any] | None = None,
+    jobs: int = 1,
+) -> list[str]:
+    """Run notebooks, `jobs` at a time, a line for each; returns what failed, one text each.
+
+    Those in LAST start when all others have ended. Notebooks at work together share the processors'
+    threads.
+    """
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
+    failures, number = [], 0
+    for turn, group in groupby(sorted(notebooks, key=_turn), _turn):  # a stable sort
+        stage = list(group)
+        at_once = min(jobs, len(stage))
+        with own_kernel(at_once, timed=turn > 0) as config, ExitStack() as stack:
+            one = partial(_run, scale, overrides or {}, config)
+            each: Callable[..., Iterator[tuple[float, str | None]]] = map
+            if at_once > 1:
+                each = stack.enter_context(ProcessPoolExecutor(at_once)).map
+            outcomes = each(one, stage)
+            for notebook in stage:
+                number += 1
+                print(f"[{number}/{len(notebooks)}] {notebook.stem:28}", end=" ", flush=True)
+                seconds, failure = next(outcomes)
+                failures += [failure] if failure else []
+                print(f"{seconds:7.1f} s{'  FAILED' if failure else ''}", flush=True)
+    return failures
+
+
+def _turn(notebook: Path) -> int:
+    return LAST.index(notebook.stem) + 1 if notebook.stem in LAST else 0
+
+
+def _run(
+    scale: str, overrides: dict[str, Any], config: Config, notebook: Path
+) -> tuple[float, str | None]:
+    """Seconds taken, and what failed."""
+    start, failure = time.perf_counter(), None
+    own = copy.deepcopy(config)
+    own.KernelManager.ip += f"-{notebook.stem[:2]}"  # kernels at work at once need own sockets
+    try:
+        values = {**parameters(notebook.stem, scale), **overrides}
+        execute(notebook, values, results.location() / "notebooks" / notebook.name, own)
+    except Exception as error:
+        failure = f"{notebook.stem}, {explain(error)}"
+    return time.perf_counter() - start, failure
+
+
+def explain(error: Exception) -> str:
+    """What failed, in one line, with the cell if it was one."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+    return f"{type(error).__name__}: {error}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run notebooks and list the failures; 1 when there was one, 2 for a wrong command."""
+    parser = argparse.ArgumentParser(prog="python -m vzlib.runs.reproduce", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", help="such as 02 or 02_attention_by_layer; all")
+    parser.add_argument("--scale", choices=SCALES, default="default")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (default: 1)")
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="override a parameter of every notebook that runs; VALUE is read as YAML",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        notebooks = find(options.notebooks)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.jobs < 1:
+        parser.error(f"--jobs {options.jobs} must be at least 1")
+    if not notebooks:
+        parser.error(f"no notebooks in {NOTEBOOKS}")
+    overrides = {name: yaml.safe_load(value) for name, value in options.parameter}
+    start = time.perf_counter()
+    failures = run(notebooks, options.scale, overrides, options.jobs)
+    good = len(notebooks) - len(failures)
+    print(f"{good} of {len(notebooks)} notebooks in {time.perf_counter() - start:.1f} s")
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

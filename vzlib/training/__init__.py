@@ -1,0 +1,1 @@
+"""Training loops and losses that embedded models and experiments share."""

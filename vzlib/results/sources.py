@@ -112,8 +112,7 @@ def _excluded(name: str) -> bool:
     """Whether a module measures nothing, by its room or, in an analysis, by its name."""
     if any(name == other or name.startswith(other + ".") for other in NOT_MEASURING):
         return True
-    room, *_, leaf = name.removeprefix(f"{PACKAGE}.").split(".")
-    return room == "experiments" and leaf in OF_ANALYSES
+    return name.startswith(f"{PACKAGE}.experiments.") and name.rpartition(".")[2] in OF_ANALYSES
 
 
 def _file(name: str, root: Path) -> Path | None:

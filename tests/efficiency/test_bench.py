@@ -87,7 +87,10 @@ def test_a_whole_run_is_kept_by_device_and_a_part_is_not(
     absent = [one for one in record["rows"] if one["outcome"] == "not measured"]
     assert {one["group"] for one in absent} == set(run.GROUPS)  # each has a bar on a GPU
     for one in absent:
-        assert one["details"] == f"python -m vzlib.efficiency.bench --device cuda --only {one['group']}"
+        assert (
+            one["details"]
+            == f"python -m vzlib.efficiency.bench --device cuda --only {one['group']}"
+        )
         assert one["value"] is None
     for one in record["rows"]:
         assert one["what"] in printed

@@ -6,8 +6,9 @@ import json
 import nbformat
 import pytest
 import yaml
+from nbformat.v4 import new_code_cell, new_notebook
 
-from vzlib.notebooks import SCALES
+from vzlib.notebooks import SCALES, code, defaults
 from vzlib.parameters import settings_class, validate
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
@@ -46,15 +47,6 @@ def calls(cell, function):
     ]
 
 
-def assigned(cell):
-    """Names that a cell of plain assignments gives values to; nothing else may stand in it."""
-    names = []
-    for node in ast.parse(cell.source).body:
-        assert isinstance(node, ast.Assign), f"not an assignment: {ast.unparse(node)}"
-        names += [ast.unparse(target) for target in node.targets]
-    return names
-
-
 @every_notebook
 def test_is_committed_without_outputs(name):
     notebook = read(name)
@@ -84,7 +76,22 @@ def test_begins_with_a_title_parameters_and_their_validation(name):
     (validation,) = calls(second, "validate")
     experiment = name.partition("_")[2]
     assert [ast.unparse(each) for each in validation.args] == [f"'{experiment}'", "globals()"]
-    assert sorted(assigned(first)) == sorted(settings_class(experiment).model_fields)
+    assert sorted(defaults(NOTEBOOKS / f"{name}.ipynb")) == sorted(
+        settings_class(experiment).model_fields
+    )
+
+
+@pytest.mark.parametrize("cell", ["print(1)", "n = open('/etc/passwd')", "n += 1", "n = ("])
+def test_a_parameters_cell_that_holds_more_than_plain_values_is_refused(tmp_path, cell):
+    path = tmp_path / "90_other.ipynb"
+    tagged = new_code_cell(cell, metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[tagged, new_code_cell("run = 1")]), path)
+    with pytest.raises(ValueError, match=r"cell of 90_other\.ipynb holds more than plain values"):
+        defaults(path)
+    assert code(path) == "run = 1"
+    tagged.source = 'a = b = -1\nc = [\n    "x", None,\n]  # three'
+    nbformat.write(new_notebook(cells=[tagged]), path)
+    assert defaults(path) == {"a": -1, "b": -1, "c": ["x", None]}
 
 
 @every_notebook

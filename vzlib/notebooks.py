@@ -1,5 +1,6 @@
 """The notebooks of this repository: which there are, what each is given, what runs it."""
 
+import ast
 import json
 import shlex
 from collections.abc import Sequence
@@ -48,6 +49,40 @@ def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str
 def analysis(notebook: str) -> str:
     """The analysis that a notebook shows: "02_attention_by_layer" is "attention_by_layer"."""
     return notebook.partition("_")[2]
+
+
+def defaults(notebook: Path) -> dict[str, Any]:
+    """What the parameters cell of a notebook gives, read as text and never run.
+
+    Raises:
+        ValueError: the cell holds something else than names with plain values.
+    """
+    values: dict[str, Any] = {}
+    try:
+        for node in ast.parse(_code(notebook, of_parameters=True)).body:
+            if not isinstance(node, ast.Assign):
+                raise ValueError(ast.unparse(node))
+            for target in node.targets:
+                values[ast.unparse(target)] = ast.literal_eval(node.value)
+    except (ValueError, SyntaxError) as error:
+        raise ValueError(
+            f"the parameters cell of {notebook.name} holds more than plain values: {error}"
+        ) from None
+    return values
+
+
+def code(notebook: Path) -> str:
+    """The code of a notebook, its parameters apart."""
+    return _code(notebook, of_parameters=False)
+
+
+def _code(notebook: Path, *, of_parameters: bool) -> str:
+    return "\n".join(
+        cell.source
+        for cell in nbformat.read(notebook, as_version=4).cells
+        if cell.cell_type == "code"
+        and ("parameters" in cell.metadata.get("tags", ())) == of_parameters
+    )
 
 
 def title(notebook: str) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 import vzlib
 from tests import tiny
@@ -193,3 +194,19 @@ def test_the_tower_runs_once_per_image(asked, write, of_file):
 
 def test_no_questions_give_no_rows(loaded):
     assert evaluate(loaded, WAYS, [], progress=False).equals(pd.DataFrame(columns=COLUMNS))
+
+
+def test_the_bar_counts_images_up_to_all_of_them(loaded, asked, monkeypatch):
+    bars = []
+    monkeypatch.setattr("vzlib.evaluation.evaluate.BATCH", 3)
+    monkeypatch.setattr(
+        "vzlib.evaluation.evaluate.tqdm", lambda **chosen: bars.append(tqdm(**chosen)) or bars[-1]
+    )
+    evaluate(loaded, WAYS[:1], iter(asked))
+    (bar,) = bars
+    assert (bar.n, bar.total, bar.unit, len(asked) % 3 > 0) == (
+        len(asked),
+        len(asked),
+        "image",
+        True,
+    )

@@ -413,3 +413,13 @@ def test_a_function_that_forgets_a_point_is_told_and_keeps_what_it_gave(tmp_path
     with pytest.raises(ValueError, match="shorter"):
         results.compute_each("forgetful", [{"x": 1}, {"x": 2}], forgetful, store=tmp_path)
     assert len(results.entries(tmp_path)) == 1
+
+
+def test_names_of_model_and_questions_are_kept_and_change_no_key(counted):
+    names = {"model": "pico", "questions": "scenes"}
+    first = results.compute("layers", Settings(), counted, model_fingerprint="m", about=names)
+    assert results.describe(first)["about"] == names
+    again = results.compute("layers", Settings(), counted, model_fingerprint="m")
+    assert (again.attrs, counted.calls) == (first.attrs, 1)
+    other = results.compute("layers", Settings(), counted, model_fingerprint="n")
+    assert results.describe(other)["about"] == {}

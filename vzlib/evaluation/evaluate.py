@@ -105,13 +105,17 @@ def judged(
     """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
     model, processor = loaded.model, loaded.processor
     tower, layer = model.model.vision_tower, model.config.vision_feature_layer
-    for number, images in enumerate(tqdm(_batches(asked), desc="images", disable=not progress)):
+    asked = list(asked)
+    bar = tqdm(total=len(asked), desc="images", unit="image", disable=not progress)
+    for number, images in enumerate(_batches(asked)):
         pictures = [open_image(one.image) for one in images]
         pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
         with torch.no_grad():
             encoded = look(tower, pixels.to(model.device, model.dtype), layer=layer)
             draw = seed * 1_000_003 + number
             yield images, encoded, _verdicts(loaded, ways, images, encoded, draw, max_new_tokens)
+        bar.update(len(images))
+    bar.close()
 
 
 def _verdicts(

@@ -66,6 +66,7 @@ def compute(
     *,
     model_fingerprint: str | None = None,
     data_version: str | None = None,
+    about: Mapping[str, Any] | None = None,
     store: Path | str | None = None,
 ) -> pd.DataFrame:
     """The rows of an experiment: from the store, or from `function(settings)`, which are then kept.
@@ -77,6 +78,8 @@ def compute(
             reads besides the settings must be covered by the two arguments below.
         model_fingerprint: identifies the weights and configuration of the model.
         data_version: identifies the data.
+        about: names what the two arguments above identify, such as {"model": "pico"}, for readers
+            of the record; in no key, so that an entry keeps the names it was measured under.
         store: folder of the store; `location()` by default.
 
     Returns:
@@ -96,6 +99,7 @@ def compute(
         code=function,
         model_fingerprint=model_fingerprint,
         data_version=data_version,
+        about=about,
         store=store,
     )
     return table
@@ -110,6 +114,7 @@ def compute_each(
     apart: Callable[[Any], Collection[str]] = lambda point: (),
     model_fingerprint: str | None = None,
     data_version: str | None = None,
+    about: Mapping[str, Any] | None = None,
     store: Path | str | None = None,
 ) -> list[pd.DataFrame]:
     """The rows of many points, in order: as `compute`, but what is missing is computed together.
@@ -160,6 +165,7 @@ def compute_each(
             for key, outcome in zip(missing, outcomes, strict=True):
                 tables = _tables(outcome, experiment)
                 record = {**wanted[key][1], "function": sources.name(code), **finish()}
+                record |= {"about": dict(about or {})}
                 record |= {"apart": sorted(apart(wanted[key][0])), "rows": len(tables[ROWS])}
                 record["seconds"] = round(record["seconds"] / len(missing), 3)  # its share
                 with durable.writing(root):

@@ -19,12 +19,11 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nbformat
 import yaml
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from vzlib.notebooks import analysis
+from vzlib import notebooks
 from vzlib.parameters import ParameterError, settings_class, unknown, validate
 from vzlib.paths import NOTEBOOKS, REPOSITORY
 from vzlib.results import sources
@@ -63,7 +62,7 @@ class Sweep(NamedTuple):
     group: int
 
 
-def read(path: Path, notebooks: Path = NOTEBOOKS) -> Sweep:
+def read(path: Path, folder: Path = NOTEBOOKS) -> Sweep:
     """Read and check a sweep file; nothing runs and no model is loaded.
 
     Raises:
@@ -76,11 +75,11 @@ def read(path: Path, notebooks: Path = NOTEBOOKS) -> Sweep:
     if not isinstance(content, dict):
         raise SweepError(f"{path} holds no mapping; allowed: {', '.join(KEYS)}")
     problems = [unknown(str(key), KEYS) for key in content if key not in KEYS]
-    notebook = _notebook(content.get("notebook"), notebooks, problems)
+    notebook = _notebook(content.get("notebook"), folder, problems)
     fixed, grid, draw, group = _parts(content, problems)
     points: list[Point] = []
     if notebook and not problems:
-        with chdir(notebooks):  # where the notebook runs, so that its paths count from there
+        with chdir(folder):  # where the notebook runs, so that its paths count from there
             code = _code(notebook, problems)
             points = _points(notebook, code, fixed, grid, problems)
             if draw is not None:
@@ -98,7 +97,7 @@ def check(sweep: Sweep, points: list[Point]) -> None:
     Raises:
         SweepError: with what it refuses.
     """
-    name = f"vzlib.experiments.{analysis(sweep.notebook.stem)}.measure"
+    name = f"vzlib.experiments.{notebooks.analysis(sweep.notebook.stem)}.measure"
     if not points or not sources.reachable([name]):
         return
     plan = getattr(importlib.import_module(name), "plan", None)
@@ -112,7 +111,9 @@ def check(sweep: Sweep, points: list[Point]) -> None:
             except ValueError as error:
                 problems.append(f"{point.label}: {error}")
     if problems:
-        raise SweepError("\n  ".join([f"{analysis(sweep.notebook.stem)} refuses:", *problems]))
+        raise SweepError(
+            "\n  ".join([f"{notebooks.analysis(sweep.notebook.stem)} refuses:", *problems])
+        )
 
 
 def _notebook(name: Any, folder: Path, problems: list[str]) -> Path | None:
@@ -169,36 +170,18 @@ def _settings(notebook: Path, values: Mapping[str, Any], problems: list[str]) ->
     """The settings of one point; its problems are added unless another point had the same."""
     own, found = dict(values), []
     try:
-        cls = settings_class(analysis(notebook.stem))
+        cls = settings_class(notebooks.analysis(notebook.stem))
         for name in values:  # `validate` passes over them, as a notebook may have private variables
             if not isinstance(name, str) or name.startswith("_"):
                 found.append(unknown(str(name), list(cls.model_fields)))
                 del own[name]
-        settings: BaseModel = validate(cls, {**_defaults(notebook), **own})
+        settings: BaseModel = validate(cls, {**notebooks.defaults(notebook), **own})
     except ParameterError as error:
         found += error.problems
+    except ValueError as error:
+        found.append(str(error))
     problems += [text for text in found if text not in problems]
     return None if found else settings
-
-
-@functools.cache
-def _cells(notebook: Path) -> tuple[str, str]:
-    """The code of the parameters cell, and that of all others."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    codes: dict[bool, list[str]] = {True: [], False: []}
-    for cell in cells:
-        if cell.cell_type == "code":
-            codes["parameters" in cell.metadata.get("tags", [])].append(cell.source)
-    return "\n".join(codes[True]), "\n".join(codes[False])
-
-
-@functools.cache
-def _defaults(notebook: Path) -> dict[str, Any]:
-    """What the parameters cell gives: plain assignments, run as they stand."""
-    namespace: dict[str, Any] = {"__builtins__": {}}
-    exec(_cells(notebook)[0], namespace)
-    del namespace["__builtins__"]
-    return namespace
 
 
 def code_of(notebook: Path, root: Path = REPOSITORY) -> str:
@@ -207,7 +190,7 @@ def code_of(notebook: Path, root: Path = REPOSITORY) -> str:
     Raises:
         SyntaxError: a cell is no Python.
     """
-    return sources.of_text(_cells(notebook)[1], root)
+    return sources.of_text(notebooks.code(notebook), root)
 
 
 def _code(notebook: Path, problems: list[str]) -> str:

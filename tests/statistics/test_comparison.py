@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 
 from vzlib.statistics.comparison import holm, paired_difference, percent_of, summary
 
@@ -39,8 +40,9 @@ def test_differences_are_paired():
     rows = pd.concat([frame([1] * 8 + [0] * 2), frame([1] * 5 + [0] * 5, "b")])
     gain = paired_difference(rows, "a", "b")
     assert (gain.value, gain.n) == (pytest.approx(30), 10)
-    assert gain.high - gain.value == pytest.approx(1.96 * 100 * 0.1528, abs=0.1)
-    assert gain.p == pytest.approx(0.0495, abs=0.001)
+    # As of a paired t-test: standard error 0.1528, t of 9 degrees of freedom 2.262.
+    assert gain.high - gain.value == pytest.approx(2.2622 * 100 * 0.15275, abs=0.01)
+    assert gain.p == pytest.approx(ttest_1samp([1] * 3 + [0] * 7, 0).pvalue)
     with pytest.raises(ValueError, match="the same questions"):
         paired_difference(rows.iloc[:-1], "a", "b")
     with pytest.raises(ValueError, match="a and c need"):
@@ -87,8 +89,51 @@ def test_percent_of_vanilla_is_the_mean_of_the_tasks_ratios():
     )
     percent = percent_of(rows, "b", "a")
     assert percent.value == pytest.approx(75)
-    assert 50 <= percent.low < 75 < percent.high <= 100
+    # The ratio of 4 to 8 has a standard error of 19.2 points, the other task none: half of it.
+    assert percent.high - percent.value == pytest.approx(percent.value - percent.low)
+    assert percent.high - percent.value == pytest.approx(21.7, abs=0.5)
     nothing = percent_of(pd.concat([frame([0] * 4), frame([1] * 4, "b")]), "b", "a")
     assert np.isnan(nothing.value)
     rare = percent_of(pd.concat([frame([1] + [0] * 3), frame([1] * 4, "b")]), "b", "a")
     assert rare.value == pytest.approx(400) and np.isfinite(rare).all()
+
+
+def answers(generator: np.random.Generator, images: int) -> pd.DataFrame:
+    """Two ways, three tasks, one question of each task about every image; some images are hard.
+
+    "all" answers 90 % of the easy and 30 % of the hard images right, "few" 70 % and 30 %; three in
+    ten are hard, so that the accuracies are 72 and 58 % in every task, and 80.6 % is kept.
+    """
+    hard = generator.random(images) < 0.3
+    rows = []
+    for task in ("one", "two", "three"):
+        for way, easy in (("all", 0.9), ("few", 0.7)):
+            right = generator.random(images) < np.where(hard, 0.3, easy)
+            rows.append(frame(right, way, task))
+    return pd.concat(rows)
+
+
+def coverage(images: int, simulations: int) -> dict[str, float]:
+    generator = np.random.default_rng(images)
+    found = dict.fromkeys(("kept", "lost", "mean"), 0)
+    for _ in range(simulations):
+        rows = answers(generator, images)
+        kept, lost = percent_of(rows, "few", "all"), paired_difference(rows, "few", "all")
+        mean = summary(rows[rows["way"] == "few"]).set_index("task").loc["mean"]
+        found["kept"] += kept.low <= 100 * 58 / 72 <= kept.high
+        found["lost"] += lost.low <= -14 <= lost.high
+        found["mean"] += mean["low"] <= 58 <= mean["high"]
+    return {name: count / simulations for name, count in found.items()}
+
+
+def test_what_is_kept_and_lost_is_covered():
+    # Wide bounds for few simulations, and too narrow for an interval of 90 or of 99 %.
+    for name, share in coverage(60, 300).items():
+        assert 0.915 <= share <= 0.98, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [16, 32])
+def test_what_is_kept_and_lost_is_covered_in_many_simulations(images):
+    for name, share in coverage(images, 2000).items():
+        assert 0.93 <= share <= 0.97, name

@@ -2,7 +2,6 @@
 
 import pytest
 
-from vzlib.results import sources
 from vzlib.statistics.intervals import Interval
 from vzlib.statistics.verdict import above, below, in_words, reaches
 
@@ -28,14 +27,3 @@ def test_a_rule_is_told_in_words():
     assert in_words(reaches, 94.0) == "whole interval at least 94"
     with pytest.raises(ValueError, match="no rule; allowed: above, below, reaches"):
         in_words(max, 0)
-
-
-@pytest.mark.parametrize(
-    "module",
-    ["attention_by_layer", "dominant_contextual", "feature_misalignment", "misalignment_ablation",
-     "redundancy", "softmax_gradient", "token_budget"],
-)  # fmt: skip
-def test_no_key_depends_on_a_rule(module):
-    reached = sources.reachable([f"vzlib.experiments.{module}"])
-    assert "vzlib.statistics.intervals" in reached or "vzlib.statistics.comparison" in reached
-    assert not [name for name in reached if "verdict" in name or name.startswith("vzlib.claims")]

@@ -1,12 +1,9 @@
 """What was found of one claim."""
 
-import math
 from typing import Any, NamedTuple
 
 from vzlib.statistics import verdict
-from vzlib.statistics.intervals import Interval
-
-NOTHING = Interval(math.nan, math.nan, math.nan)
+from vzlib.statistics.intervals import NOTHING, Interval
 
 
 class Finding(NamedTuple):
@@ -40,12 +37,3 @@ def decided(rule: verdict.Rule, threshold: float, interval: Interval, **told: An
 
 def not_measurable(why: str, command: str = "") -> Finding:
     return Finding(verdict.NOT_MEASURABLE, note=why, command=command)
-
-
-def written(interval: Interval) -> str:
-    """Value and bounds, with two digits behind the point for small numbers and one for others."""
-    if math.isnan(interval.value):
-        return ""
-    digits = 1 if max(map(abs, interval)) >= 10 else 2
-    value, low, high = (f"{number:.{digits}f}" for number in interval)
-    return f"{value} [{low}, {high}]"

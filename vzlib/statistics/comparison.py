@@ -2,7 +2,8 @@
 
 An accuracy is the mean over tasks of the share (or mean score) within each, so that a task with
 many questions weighs no more than one with few. Questions about one image resemble each other, so
-intervals over several tasks treat the image as the unit that was drawn.
+intervals treat the image as the unit that was drawn: errors are clustered by image, with Student's
+t of as many degrees of freedom as there are images, less one.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.multitest import multipletests
 
-from vzlib.statistics.intervals import Interval
+from vzlib.statistics.intervals import NOTHING, Interval
 
 QUESTION = ["task", "image", "question"]
 MEAN = "mean"  # the name under which the mean over tasks stands among the tasks
-Z = float(norm.ppf(0.975))
 
 
 class Difference(NamedTuple):
@@ -45,9 +47,7 @@ def summary(rows: pd.DataFrame, by: str | Sequence[str] = "way") -> pd.DataFrame
     found = []
     for name, group in rows.groupby(by, sort=False):
         tasks = [(task, *_accuracy(own)) for task, own in group.groupby("task", sort=False)]
-        value = float(np.mean([task[2] for task in tasks]))
-        half = Z * _error(group)
-        mean = (MEAN, len(group), value, value - half, value + half)
+        mean = (MEAN, len(group), *_mean_over_tasks(group)[:3])
         majority = float(np.mean([task[5] for task in tasks]))
         found += [(*name, *task) for task in (*tasks, (*mean, majority))]
     columns = [*by, "task", "n", "value", "low", "high", "majority"]
@@ -60,8 +60,7 @@ def _accuracy(rows: pd.DataFrame) -> tuple[int, float, float, float, float]:
     if score.isin((0, 1)).all():
         interval = binomtest(int(score.sum()), n).proportion_ci(method="wilson")
         return n, 100 * score.mean(), 100 * interval.low, 100 * interval.high, majority
-    value, half = 100 * score.mean(), Z * _error(rows)
-    return n, value, value - half, value + half, majority
+    return n, *_mean_over_tasks(rows)[:3], majority
 
 
 def paired_difference(rows: pd.DataFrame, one: Any, other: Any, by: str = "way") -> Difference:
@@ -74,38 +73,25 @@ def paired_difference(rows: pd.DataFrame, one: Any, other: Any, by: str = "way")
     """
     wide = _paired(rows, one, other, by)
     gain = (wide[one] - wide[other]).rename("score").reset_index()
-    value = 100 * float(gain.groupby("task")["score"].mean().mean())
-    error = _error(gain)
-    # Without error every question went alike: nothing was lost or gained, or the same everywhere.
-    p = 2 * float(norm.sf(abs(value) / error)) if error else float(value == 0)
-    return Difference(value, value - Z * error, value + Z * error, p, len(gain))
+    return Difference(*_mean_over_tasks(gain), len(gain))
 
 
 def percent_of(rows: pd.DataFrame, one: Any, other: Any, by: str = "way") -> Interval:
     """What `one` keeps of `other`: mean over tasks of the ratio of their accuracies, in percent.
 
-    rows, by: as for `paired_difference`. The interval is a bootstrap over images. NaN if `other`
-        has no right answer in a task: there is nothing to keep. Raises as `paired_difference`.
+    rows, by: as for `paired_difference`. NaN if `other` has no right answer in a task: there is
+        nothing to keep. Raises as `paired_difference`.
     """
     wide = _paired(rows, one, other, by)
-    images, place = np.unique(wide.index.get_level_values("image"), return_inverse=True)
-    generator = np.random.default_rng(0)
-    even = np.full(len(images), 1 / len(images))
-    times = generator.multinomial(len(images), even, size=1000)
-    times = np.vstack([np.ones(len(images), dtype=int), times])  # first, what was measured
-    tasks = wide.index.get_level_values("task")
-    percent = np.zeros(len(times))
-    for task in tasks.unique():
-        own = tasks == task
-        weight = times[:, place[own]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = (weight @ wide.loc[own, one].to_numpy()) / (
-                weight @ wide.loc[own, other].to_numpy()
-            )
-        percent += 100 * np.where(np.isfinite(ratio), ratio, np.nan) / tasks.nunique()
-    if np.isnan(percent[0]):
-        return Interval(*[float("nan")] * 3)
-    return Interval(float(percent[0]), *map(float, np.nanpercentile(percent[1:], (2.5, 97.5))))
+    means = wide.groupby("task").transform("mean")
+    if not means[other].all():
+        return NOTHING
+    ratio = means[one] / means[other]
+    value = 100 * float(ratio.groupby("task").first().mean())
+    # By how much each question moves the ratio of its task: its mean is zero in every task.
+    moves = ((wide[one] - ratio * wide[other]) / means[other]).rename("score").reset_index()
+    _, low, high, _ = _mean_over_tasks(moves)
+    return Interval(value, value + low, value + high)
 
 
 def _paired(rows: pd.DataFrame, one: Any, other: Any, by: str) -> pd.DataFrame:
@@ -116,22 +102,25 @@ def _paired(rows: pd.DataFrame, one: Any, other: Any, by: str) -> pd.DataFrame:
     return wide
 
 
-def _error(rows: pd.DataFrame) -> float:
-    """Standard error in percent of the mean over tasks of `score`, images drawn independently."""
-    by_task = rows.groupby("task")["score"]
-    weight = 1 / (by_task.transform("size") * rows["task"].nunique())
-    by_image = (weight * (rows["score"] - by_task.transform("mean"))).groupby(rows["image"]).sum()
-    units = len(by_image)
-    if units < 2:
-        return float("nan")
-    return 100 * float(np.sqrt((by_image**2).sum() * units / (units - 1)))
+def _mean_over_tasks(rows: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Mean over tasks of `score` in percent, its bounds, and p of a mean of zero."""
+    tasks = pd.get_dummies(rows["task"], dtype=float)
+    images = pd.factorize(rows["image"])[0]
+    value = 100 * float(rows.groupby("task")["score"].mean().mean())
+    if images.max() == 0:
+        return value, np.nan, np.nan, np.nan
+    fit = OLS(rows["score"].to_numpy(float), tasks.to_numpy()).fit(
+        cov_type="cluster", cov_kwds={"groups": images}, use_t=True
+    )
+    test: Any = fit.t_test(np.full((1, tasks.shape[1]), 1 / tasks.shape[1]))
+    if not test.sd.item() > 1e-12:
+        # Every question went alike: nothing was lost or gained, or the same everywhere.
+        return value, value, value, float(abs(value) < 1e-9)
+    low, high = 100 * test.conf_int()[0]
+    return value, float(low), float(high), float(test.pvalue)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
     """P values `[N]` corrected for N comparisons (Holm, 1979): valid whatever their dependence."""
     p = np.asarray(p, dtype=float)
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(steps, 1)
-    return corrected
+    return multipletests(p, method="holm")[1] if len(p) else p

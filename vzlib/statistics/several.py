@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 from scipy.stats import norm
 
-from vzlib.statistics.comparison import Z
 from vzlib.statistics.intervals import Interval
 
 
 def together(interval: Interval, count: int) -> Interval:
     """A normal 95 % interval widened to one of `count` that hold together (Bonferroni)."""
-    wider = float(norm.ppf(1 - 0.025 / count)) / Z
+    wider = float(norm.ppf(1 - 0.025 / count) / norm.ppf(0.975))
     value, low, high = interval
     return Interval(value, value - wider * (value - low), value + wider * (high - value))
 

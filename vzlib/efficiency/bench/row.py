@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from vzlib.efficiency import timing
-from vzlib.statistics.intervals import Interval
+from vzlib.statistics.intervals import NOTHING, Interval
 
-NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 PASSED, MISSED, BETWEEN = "passed", "missed", "within noise"
 STATED, NOISY, NOT_MEASURED = "stated", "too noisy", "not measured"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import NOTHING, Finding
+from vzlib.claims.finding import Finding
 from vzlib.experiments.attention_by_layer.measure import MEASURES, by_image
 from vzlib.statistics import intervals, verdict
 
@@ -90,7 +90,7 @@ def _dispersed(values: np.ndarray, units: np.ndarray, read: int) -> Compared:
     last = values.shape[1]
     if last == read:
         text = f"the last layer, {last}, is the one that is read"
-        return Compared(verdict.NOT_MEASURABLE, NOTHING, text)
+        return Compared(verdict.NOT_MEASURABLE, intervals.NOTHING, text)
     return _difference(values, units, read, last)
 
 

@@ -4,7 +4,6 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import written
 from vzlib.evaluation import questions
 from vzlib.experiments.claims.registry import findings
 from vzlib.experiments.claims.settings import Claims
@@ -12,6 +11,7 @@ from vzlib.experiments.misalignment_ablation.claims import CHANGE
 from vzlib.experiments.token_budget.claims import PERCENT
 from vzlib.models.checkpoint import identity
 from vzlib.statistics import verdict
+from vzlib.statistics.intervals import written
 
 # Units, up to a comma, in which the paper's number says the same kind of thing.
 COMPARABLE = (PERCENT, CHANGE, "times as fast")

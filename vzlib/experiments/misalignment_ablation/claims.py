@@ -7,10 +7,10 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import Finding, decided, written
+from vzlib.claims.finding import Finding, decided
 from vzlib.experiments.misalignment_ablation import tell as misalignment_effects
 from vzlib.statistics import verdict
-from vzlib.statistics.intervals import Interval
+from vzlib.statistics.intervals import Interval, written
 
 NOTEBOOK = "05_misalignment_ablation"
 SELECTOR = "sparsevlm"  # that of the paper

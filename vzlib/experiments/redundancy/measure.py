@@ -16,7 +16,6 @@ from vzlib.statistics import intervals
 
 CLS = -1  # in the column "patch"
 SHARE = 0.9  # of the attention that counts as almost all
-CURVE_RESAMPLES = 500
 
 
 class Weights(NamedTuple):
@@ -142,7 +141,7 @@ def cumulative(rows: pd.DataFrame) -> pd.DataFrame:
     curves = []
     for entry in weights(rows):
         held = 100 * np.cumsum(-np.sort(-entry.patches, axis=1), axis=1)
-        value, low, high = intervals.band(held, entry.units, CURVE_RESAMPLES)
+        value, low, high = intervals.band(held, entry.units)
         curves.append(
             pd.DataFrame(
                 {

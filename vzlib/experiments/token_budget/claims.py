@@ -14,11 +14,11 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import Finding, decided, not_measurable, written
+from vzlib.claims.finding import Finding, decided, not_measurable
 from vzlib.models.checkpoint import configuration
 from vzlib.statistics import verdict
 from vzlib.statistics.comparison import QUESTION, paired_difference, percent_of
-from vzlib.statistics.intervals import Interval
+from vzlib.statistics.intervals import Interval, written
 from vzlib.statistics.several import largest
 
 NOTEBOOK = "06_token_budget"

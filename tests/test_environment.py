@@ -11,6 +11,7 @@ from vzlib.paths import REPOSITORY
 CONDA_NAMES = {
     "torch": "pytorch",
     "huggingface-hub": "huggingface_hub",
+    "lazy-loader": "lazy_loader",
     "snakemake": "snakemake-minimal",  # the full one adds clusters and clouds
 }
 ONLY_CONDA = {"python", "pip"}

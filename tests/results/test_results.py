@@ -252,7 +252,7 @@ def test_prune_removes_what_the_present_code_would_not_produce(store, monkeypatc
     kept_foreign = results.compute("foreign", Settings(), measure)
     present.__module__ = "vzlib.statistics.intervals"
     kept = results.compute("layers", Settings(), present)
-    monkeypatch.setattr(results.sources, "fingerprint", lambda function, apart: "of earlier code")
+    monkeypatch.setattr(results.sources, "fingerprint", lambda function, uses: "of earlier code")
     old = results.compute("layers", Settings(), present)
     kept_earlier_foreign = results.compute("foreign", Settings(), measure)
     assert results.describe(old)["function"].startswith("vzlib.statistics.intervals:")
@@ -271,7 +271,7 @@ def test_prune_leaves_what_another_process_is_computing(store, monkeypatch, caps
         return measure(settings)
 
     present.__module__ = "vzlib.statistics.intervals"
-    monkeypatch.setattr(results.sources, "fingerprint", lambda function, apart: "of earlier code")
+    monkeypatch.setattr(results.sources, "fingerprint", lambda function, uses: "of earlier code")
     old = results.compute("layers", Settings(), present)
     with durable.locked(store / ".locks" / old.attrs["key"], "it"):
         assert results_command.main(["prune"]) == 0
@@ -387,8 +387,8 @@ def test_missing_points_are_computed_together_and_each_is_stored_by_itself(tmp_p
 def test_an_edit_of_a_method_leaves_the_points_of_others(store, monkeypatch):
     edited, computed = set(), []
 
-    def fingerprint(function, apart):
-        return "edited" if edited - set(apart) else "as it was"
+    def fingerprint(function, uses):
+        return "edited" if edited & set(uses) else "as it was"
 
     def measured(points):
         computed.extend(point["method"] for point in points)
@@ -396,8 +396,8 @@ def test_an_edit_of_a_method_leaves_the_points_of_others(store, monkeypatch):
 
     def compute():
         points = [{"method": "one"}, {"method": "other"}]
-        apart = {"one": ["vzlib.other"], "other": ["vzlib.one"]}
-        results.compute_each("methods", points, measured, apart=lambda each: apart[each["method"]])
+        uses = {"one": ["vzlib.one"], "other": ["vzlib.other"]}
+        results.compute_each("methods", points, measured, uses=lambda each: uses[each["method"]])
 
     monkeypatch.setattr(results.sources, "fingerprint", fingerprint)
     compute()

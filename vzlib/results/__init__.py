@@ -111,7 +111,7 @@ def compute_each(
     function: Callable[..., Any],
     *,
     code: Callable[..., Any] | None = None,
-    apart: Callable[[Any], Collection[str]] = lambda point: (),
+    uses: Callable[[Any], Collection[str]] = lambda point: (),
     model_fingerprint: str | None = None,
     data_version: str | None = None,
     about: Mapping[str, Any] | None = None,
@@ -122,8 +122,8 @@ def compute_each(
     function: called once with those of `points` that the store lacks, if any; returns for each of
         them, in order, what the function of `compute` returns.
     code: the function whose code enters the keys; by default `function`.
-    apart: names the modules that `code` imports and a point does not use, such as the methods that
-        it does not measure. An edit of them leaves its key as it is.
+    uses: names the modules that a point uses besides what `code` imports, such as that of the
+        method it measures: an edit of them changes its key, and not those of other points.
 
     Raises what `compute` does, and ValueError if the function returns another number of points.
     """
@@ -134,7 +134,7 @@ def compute_each(
     wanted: dict[str, tuple[Any, dict[str, Any]]] = {}
     keys = []
     for point in points:
-        source = sources.fingerprint(code, apart=apart(point))
+        source = sources.fingerprint(code, uses=uses(point))
         values = (experiment, to_jsonable_python(point), model_fingerprint, data_version, source)
         ingredients = dict(zip(INGREDIENTS, values, strict=True))
         keys.append(_key(ingredients))
@@ -166,7 +166,7 @@ def compute_each(
                 tables = _tables(outcome, experiment)
                 record = {**wanted[key][1], "function": sources.name(code), **finish()}
                 record |= {"about": dict(about or {})}
-                record |= {"apart": sorted(apart(wanted[key][0])), "rows": len(tables[ROWS])}
+                record |= {"uses": sorted(uses(wanted[key][0])), "rows": len(tables[ROWS])}
                 record["seconds"] = round(record["seconds"] / len(missing), 3)  # its share
                 with durable.writing(root):
                     _publish(root / experiment / key, tables, record, root / ".aside" / key)

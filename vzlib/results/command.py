@@ -110,8 +110,8 @@ def _prune(dry: bool) -> int:
 def _obsolete(record: dict[str, Any]) -> bool:
     """Whether the code that made an entry has changed; not if it was defined outside vzlib."""
     module = record.get("function", "").partition(":")[0]
-    apart = frozenset(record.get("apart", ()))
-    return sources.inside(module) and record["source"] != sources.of_module(module, apart=apart)
+    uses = frozenset(record.get("uses", ()))
+    return sources.inside(module) and record["source"] != sources.of_module(module, uses=uses)
 
 
 def _name(folder: Path) -> str:

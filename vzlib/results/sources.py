@@ -22,14 +22,15 @@ OF_ANALYSES = ("settings", "tell", "draw", "claims")
 
 
 def fingerprint(
-    function: Callable[..., Any], root: Path = REPOSITORY, apart: Iterable[str] = ()
+    function: Callable[..., Any], root: Path = REPOSITORY, uses: Iterable[str] = ()
 ) -> str:
     """Hash of the code of `function` and of every vzlib module it reaches through imports.
 
-    Comments, docstrings and layout do not count. A function defined outside vzlib (a notebook, a
-    test) counts with its own text and the vzlib modules it names. A module imported by a computed
-    name is not seen. `root` is the folder that holds the package; modules in `apart` do not count,
-    nor what only they import.
+    Comments, docstrings, layout and the texts of errors do not count, nor do packages that only
+    hand on the names of their modules: of those the modules count whose names are used. A function
+    defined outside vzlib (a notebook, a test) counts with its own text and the vzlib modules it
+    names. A module imported by a computed name is not seen: name it in `uses`. `root` is the folder
+    that holds the package.
 
     Raises:
         ValueError: the source of `function` cannot be read.
@@ -37,14 +38,14 @@ def fingerprint(
     function = _innermost(function)
     module = _module(function)
     if inside(module):
-        return of_module(module, root, frozenset(apart))
-    return _fingerprint(_named_modules(function), _text(function), root, apart)
+        return of_module(module, root, frozenset(uses))
+    return _fingerprint([*_named_modules(function), *uses], _text(function), root)
 
 
 @functools.cache
-def of_module(name: str, root: Path = REPOSITORY, apart: frozenset[str] = frozenset()) -> str:
+def of_module(name: str, root: Path = REPOSITORY, uses: frozenset[str] = frozenset()) -> str:
     """`fingerprint` of any function that the vzlib module `name` defines."""
-    return _fingerprint([name], "", root, apart)
+    return _fingerprint([name, *uses], "", root)
 
 
 def of_text(code: str, root: Path = REPOSITORY) -> str:
@@ -73,30 +74,27 @@ def _module(function: Callable[..., Any]) -> str:
     return getattr(function, "__module__", None) or type(function).__module__
 
 
-def _fingerprint(roots: Iterable[str], text: str, root: Path, apart: Iterable[str] = ()) -> str:
+def _fingerprint(roots: Iterable[str], text: str, root: Path) -> str:
     digest = hashlib.sha256(text.encode())
-    for name, path in sorted(reachable(roots, root, apart).items()):
+    for name, path in sorted(reachable(roots, root).items()):
         digest.update(f"\0{name}\0{_code(path)}".encode())
     return digest.hexdigest()
 
 
-def reachable(
-    names: Iterable[str], root: Path = REPOSITORY, apart: Iterable[str] = ()
-) -> dict[str, Path]:
-    """The measuring modules of vzlib that `names` import, directly or not, `names` included.
-
-    Those in `apart` are passed over.
-    """
+def reachable(names: Iterable[str], root: Path = REPOSITORY) -> dict[str, Path]:
+    """The measuring modules of vzlib that `names` import, directly or not, `names` included."""
     found: dict[str, Path] = {}
-    waiting = list(names)
+    waiting, seen = list(names), set[str]()
     while waiting:
         name = waiting.pop()
         path = _file(name, root)
-        if path is None or name in found or name in apart or _excluded(name):
+        if path is None or name in seen or _excluded(name):
             continue
-        found[name] = path
-        waiting.extend(_imports(name, path, root))
-        # Importing a module runs the packages above it; the top one only re-exports, lazily.
+        seen.add(name)
+        if not _hands_on(path):
+            found[name] = path
+            waiting.extend(_imports(name, path, root))
+        # Importing a module runs the packages above it; the top one only hands on names.
         parent = name.rpartition(".")[0]
         if "." in parent:
             waiting.append(parent)
@@ -139,10 +137,39 @@ def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) 
                 base = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
                 module = f"{base}.{alias.name}"
-                yield module if _file(module, root) else base
+                yield module if _file(module, root) else _defining(base, alias.name, root)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # A table of lazy exports names its modules in strings.
             yield package + node.value if node.value.startswith(".") else node.value
+
+
+def _defining(package: str, name: str, root: Path) -> str:
+    """The module from which a package hands on a name, or the package itself."""
+    path = _file(package, root)
+    if path is None or path.name != "__init__.py":
+        return package
+    stub = path.with_suffix(".pyi")
+    for node in ast.walk(_tree(stub if stub.is_file() else path)):
+        if isinstance(node, ast.ImportFrom) and name in (alias.name for alias in node.names):
+            return f"{package}.{node.module}" if node.level else str(node.module)
+    return package
+
+
+def _hands_on(path: Path) -> bool:
+    """Whether a file does nothing but hand on names of other modules."""
+    return path.name == "__init__.py" and all(
+        isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        or (isinstance(node, ast.Assign) and _is_private(node))
+        for node in _tree(path).body
+    )
+
+
+def _is_private(node: ast.Assign) -> bool:
+    """Whether an assignment is to names such as `__all__` alone."""
+    names = [part.id for target in node.targets for part in ast.walk(target)
+             if isinstance(part, ast.Name)]  # fmt: skip
+    return all(name.startswith("__") for name in names)
 
 
 def _named_modules(function: Callable[..., Any]) -> set[str]:
@@ -181,10 +208,22 @@ def _tree(path: Path) -> ast.Module:
 
 @functools.cache
 def _code(path: Path) -> str:
-    """The code of a file without comments, docstrings and layout."""
+    """The code of a file without comments, docstrings, layout and texts of errors."""
     tree = ast.parse(ast.unparse(_tree(path)))
     for node in ast.walk(tree):
         documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Raise):
+            _Wordless().visit(node)
     return ast.unparse(tree)
+
+
+class _Wordless(ast.NodeTransformer):
+    """Empties texts."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        return ast.Constant("")

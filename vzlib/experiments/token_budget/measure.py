@@ -5,7 +5,6 @@ spend more at first. They are compared at the same average over layers (the fiel
 with the same number of tokens left in the last layer.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,13 +16,11 @@ from vzlib import results
 from vzlib.evaluation import questions
 from vzlib.experiments.token_budget.settings import TokenBudget
 from vzlib.models.checkpoint import identity, shape_of
-from vzlib.results import sources
 from vzlib.statistics.comparison import summary
 
 VANILLA = "vanilla"
 INSIDE = ("fastv", "sparsevlm", "pyramiddrop")  # prune inside the language model
 SEEDED = ("random", "sparsevlm")  # draw: which patches, the noise of the clustering
-REGISTRIES = ("vzlib.methods", "vzlib.methods.registry", "vzlib.methods.inside")
 EQUAL = {"layer average": "inputs", "last layer": "last"}
 
 
@@ -90,7 +87,6 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
             "token_budget",
             wanted,
             partial(_measure, settings.model, settings.questions),
-            apart=_other_methods,
             model_fingerprint=identity(settings.model),
             data_version=questions.version(settings.questions),
         )
@@ -99,23 +95,6 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
             named = {"method": point["method"], "budget": budget, "seed": point["seed"]}
             tables.append(answers.assign(**named, gflops=table["gflops"].iloc[0]))
     return pd.concat(tables, ignore_index=True)
-
-
-def _other_methods(point: Mapping[str, Any]) -> frozenset[str]:
-    """The modules of the methods that a point does not measure, so that their edits leave it be."""
-    modules = _modules()
-    own = modules[point["method"]], modules[VANILLA]
-    # What a method takes from another is found past the registries, which import them all.
-    return frozenset(modules.values()) - set(sources.reachable(own, apart=REGISTRIES))
-
-
-@functools.cache
-def _modules() -> dict[str, str]:
-    """The module of every method, by the method's name."""
-    from vzlib.methods import METHODS
-    from vzlib.methods import inside as in_llm
-
-    return {name: method.__module__ for name, method in (METHODS | in_llm.METHODS).items()}
 
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -1,0 +1,16 @@
+from .attention import cls_attention as cls_attention
+from .attention import received_attention as received_attention
+from .budget import Budget as Budget
+from .budget import BudgetError as BudgetError
+from .concentration import effective_tokens as effective_tokens
+from .concentration import gini as gini
+from .concentration import normalized_entropy as normalized_entropy
+from .concentration import top_share as top_share
+from .merging import merge_contextual as merge_contextual
+from .packed_attention import received_attention_packed as received_attention_packed
+from .selection import ZippedTokens as ZippedTokens
+from .selection import check_finite as check_finite
+from .selection import select_and_merge as select_and_merge
+from .selection import select_dominant as select_dominant
+from .softmax import softmax_gradient as softmax_gradient
+from .softmax import softmax_jacobian as softmax_jacobian

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
+from vzlib import plain_yaml
 from vzlib.parameters import settings_class
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
@@ -35,15 +35,12 @@ def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str
     """The parameters of one notebook at one scale.
 
     Raises:
-        ValueError: the file is missing or holds no mapping.
+        ValueError: the file is missing or holds something else than `name: value` lines.
     """
     path = folder / notebook / f"{scale}.yaml"
     if not path.is_file():
         raise ValueError(f"{path} is missing")
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds a {type(values).__name__}; allowed: name: value lines")
-    return values
+    return plain_yaml.mapping(path)
 
 
 def analysis(notebook: str) -> str:

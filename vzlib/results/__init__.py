@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from vzlib.results import durable, provenance, sources
-from vzlib.paths import RESULTS
+from vzlib.paths import RESULTS, from_environment
 
 ROWS, PREDICTIONS, PROVENANCE = "rows.parquet", "predictions.parquet", "provenance.json"
 INGREDIENTS = ("experiment", "settings", "model", "data", "source")
@@ -46,7 +46,7 @@ class DamagedEntry(ValueError):
 
 def location() -> Path:
     """The folder of the store: $VZLIB_RESULTS, or results/ of the repository."""
-    return Path(os.environ.get("VZLIB_RESULTS") or RESULTS).absolute()
+    return from_environment("VZLIB_RESULTS", RESULTS)
 
 
 @contextmanager

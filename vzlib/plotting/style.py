@@ -9,12 +9,15 @@ from typing import Any, NamedTuple, ParamSpec
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from vzlib.plotting.letters import FONT, legible
+
 P = ParamSpec("P")
 
 COLUMN, TEXT = 3.25, 6.75  # inches: one column and the full width of a two-column page
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters on every machine
+    "font.family": FONT,
+    "text.parse_math": False,  # a question may hold dollar signs
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -123,11 +126,13 @@ def in_style() -> Iterator[None]:
 
 
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorator for functions that draw a figure: they do it in the one look."""
+    """Decorator for functions that draw a figure: they do it in the one look, legibly."""
 
     @functools.wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with in_style():
-            return function(*args, **kwargs)
+            figure = function(*args, **kwargs)
+            legible(figure)
+            return figure
 
     return draw

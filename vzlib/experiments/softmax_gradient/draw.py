@@ -77,7 +77,7 @@ def _jacobian(figure: Figure, axis: Axes) -> None:
     axis.set_yticks(range(len(labels)), labels)
     axis.grid(False)
     axis.set(xlabel="attention of token j", ylabel="attention of token i")
-    axis.set_title("ds$_i$/dz$_j$: gains and losses")
+    axis.set_title("dsᵢ/dzⱼ: gains and losses")
     figure.colorbar(image, ax=axis, shrink=0.8, ticks=(-0.25, 0, 0.25))
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import nbformat
 import papermill
@@ -66,6 +66,21 @@ def test_a_value_of_the_wrong_type_is_named(value):
         validate(Layers, notebook_namespace(images=value))
 
 
+@pytest.mark.parametrize("value", [1, 0.001, True, None])
+def test_a_text_that_yaml_took_for_something_else_is_to_be_quoted(value):
+    with pytest.raises(ParameterError, match=r"  model = .*valid string; quote it\.$"):
+        validate(Layers, {"model": value})
+
+
+@pytest.mark.parametrize("value", ["is it \ud83d ?", ["a", "\udcff"], {"a": {"\udc00": 1}}])
+def test_half_a_letter_is_refused(value):
+    class Asked(BaseModel):
+        question: Any
+
+    with pytest.raises(ParameterError, match=r"  question = .*: half a letter is no text\."):
+        validate(Asked, {"question": value})
+
+
 def test_a_list_may_stand_for_a_tuple_and_a_whole_number_for_a_rate():
     class Sweep(BaseModel):
         budgets: tuple[int, ...]
@@ -89,13 +104,12 @@ def test_settings_are_found_by_the_name_of_the_experiment(monkeypatch):
     class AttentionByLayer(BaseModel):
         images: int = 1
 
-    AttentionByLayer.__module__ = "vzlib.experiments.settings"
-    module = SimpleNamespace(
-        __name__="vzlib.experiments.settings", AttentionByLayer=AttentionByLayer, Base=BaseModel
-    )
+    name = "vzlib.experiments.attention_by_layer.settings"
+    AttentionByLayer.__module__ = name
+    module = SimpleNamespace(__name__=name, AttentionByLayer=AttentionByLayer, Base=BaseModel)
     monkeypatch.setattr(parameters.importlib, "import_module", lambda name: module)
     assert validate("attention_by_layer", {"images": 5}).images == 5
-    with pytest.raises(ParameterError, match="did you mean AttentionByLayer"):
+    with pytest.raises(ParameterError, match="did you mean attention_by_layer"):
         validate("attention_by_layers", {})
 
 

@@ -13,7 +13,7 @@ def test_a_folder_of_the_environment_is_absolute(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for text, folder in (
         ("out", tmp_path / "out"),
-        ("./a/../out", tmp_path / "out"),
+        ("./a/../out", tmp_path / "a" / ".." / "out"),
         ("~", tmp_path / "home"),
         ("~/x", tmp_path / "home" / "x"),
         ("~root/x", Path("~root").expanduser() / "x"),

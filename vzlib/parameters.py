@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from vzlib.executed_cells import assigned
+
 EXPERIMENTS = Path(__file__).with_name("experiments")
 # What papermill can inject; anything else in a notebook is the work of its own cells.
 PLAIN = (bool, int, float, str, list, tuple, set, dict, type(None))
@@ -29,8 +31,9 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
     Args:
         name: the analysis, such as "attention_by_layer"; its settings are the class that
             `vzlib.experiments.attention_by_layer.settings` defines. Or a settings class itself.
-        namespace: `globals()` of the notebook. A name counts as a parameter when its value is plain
-            (number, text, list, ...) and it does not begin with an underscore.
+        namespace: `globals()` of the notebook, of which only what its parameters cell set counts
+            (see `vzlib.executed_cells`); or any mapping. A name counts as a parameter when its
+            value is plain (number, text, list, ...) and it does not begin with an underscore.
 
     Returns:
         The frozen settings.
@@ -41,12 +44,15 @@ def validate(name: str | type[BaseModel], namespace: Mapping[str, Any]) -> Any:
     """
     cls = settings_class(name) if isinstance(name, str) else name
     allowed = list(cls.model_fields)
+    names = assigned(namespace, allowed)
     problems = [
         unknown(key, allowed)
         for key, value in namespace.items()
-        if key not in allowed and _is_parameter(key, value)
+        if key in names and key not in allowed and _is_parameter(key, value)
     ]
-    given = {key: namespace[key] for key in allowed if key in namespace}
+    given = {key: namespace[key] for key in allowed if key in names}
+    torn = [key for key, value in given.items() if _is_torn(value)]
+    problems += [f"{key} = {given.pop(key)!r}: half a letter is no text." for key in torn]
     settings = None
     try:
         # As JSON, a list may stand for a tuple, and still "8" or True is no whole number.
@@ -85,6 +91,15 @@ def _is_parameter(key: str, value: Any) -> bool:
     return isinstance(value, PLAIN) and not key.startswith("_") and key not in INTERACTIVE
 
 
+def _is_torn(value: Any) -> bool:
+    """Whether a text in `value` holds half a letter (a surrogate), which no file can hold."""
+    if isinstance(value, str):
+        return any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return any(_is_torn(part) for part in (*value.keys(), *value.values()))
+    return isinstance(value, list | tuple | set) and any(map(_is_torn, value))
+
+
 def _foreign(value: Any) -> dict[str, str]:
     """Stands for an object that no parameter can be, so that validation refuses and shows it."""
     return {type(value).__name__: repr(value)}
@@ -100,4 +115,10 @@ def unknown(key: str, allowed: Sequence[str]) -> str:
 def _not_allowed(detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"]) or "together"
     value = "" if detail["type"] == "missing" else f" = {detail['input']!r}"
-    return f"{where}{value}: {detail['msg']}."
+    quoted = "; quote it" if detail["type"] == "string_type" and _is_word(detail["input"]) else ""
+    return f"{where}{value}: {detail['msg']}{quoted}."
+
+
+def _is_word(value: Any) -> bool:
+    """Whether YAML without quotes gives this value, where a text was meant."""
+    return isinstance(value, bool | int | float | None)

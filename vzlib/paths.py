@@ -35,4 +35,4 @@ def absolute(text: str | Path, base: Path | None = None, of: str = "path") -> Pa
         path = Path(text).expanduser()
     except RuntimeError:
         raise ValueError(f"{of} = {str(text)!r}: nobody knows that home; write it out") from None
-    return Path(os.path.normpath((base or Path.cwd()) / path))
+    return (base or Path.cwd()) / path

@@ -1,0 +1,108 @@
+"""A notebook runs twice in one kernel; only what its parameters cell set is a parameter."""
+
+import ast
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from vzlib.notebooks import analysis, find
+from vzlib.parameters import settings_class
+from vzlib.runs.reproduce import own_kernel
+
+PARAMETERS = 'model = "pico"\nscenes = 2\nlengths = [2, 16]\nexponential = 0.05'
+VALIDATE = (
+    "from vzlib.parameters import validate\n"
+    'settings = validate("softmax_gradient", globals())\n'
+    "print(settings.scenes, settings.lengths)"
+)
+SCRATCH = "import os, json as j\nfor n, sceens in enumerate('ab'):\n    lenghts = [1]\nx = 3\nx\n"
+LATER = "rows = [1]\nmodels = 'text'\nlength = 5\ndef exponentials(): pass\n_ = 2\nScenes = {1}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Function: runs cells in one kernel that is started anew; what each printed or its error."""
+
+    def cells(*sources):
+        notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+        place = {"metadata": {"path": str(tmp_path_factory.mktemp("kernel"))}}
+        with own_kernel() as config:
+            client = NotebookClient(
+                notebook, kernel_name="python3", config=config, resources=place, allow_errors=True
+            )
+            client.execute()
+        return [
+            "".join(
+                output.get("text") or output.get("evalue") or output.data["text/plain"]
+                for output in cell.outputs
+            ).strip()
+            for cell in notebook.cells
+        ]
+
+    return cells
+
+
+def test_a_second_run_takes_the_changed_value_and_nothing_else(run):
+    changed = PARAMETERS.replace("scenes = 2", "scenes = 7")
+    told = run(PARAMETERS, SCRATCH, VALIDATE, LATER, SCRATCH, VALIDATE, changed, VALIDATE, LATER,
+               changed.replace("[2, 16]", "[3]"), SCRATCH, VALIDATE, VALIDATE)  # fmt: skip
+    answers = [told[number] for number in (2, 5, 7, 11, 12)]
+    assert answers == ["2 (2, 16)", "2 (2, 16)", "7 (2, 16)", "7 (3,)", "7 (3,)"]
+
+
+def test_a_misspelt_line_is_refused_each_time_until_it_is_mended(run):
+    wrong = f"{PARAMETERS}\nlenghts = [4]"
+    renamed = PARAMETERS.replace("scenes", "sceens")
+    told = run(PARAMETERS, VALIDATE, wrong, VALIDATE, VALIDATE, PARAMETERS, VALIDATE, renamed,
+               VALIDATE, PARAMETERS, SCRATCH, VALIDATE)  # fmt: skip
+    for number in (3, 4):
+        assert "lenghts: unknown; did you mean lengths?" in told[number]
+    assert "sceens: unknown; did you mean scenes?" in told[8]
+    assert [told[number] for number in (1, 6, 11)] == ["2 (2, 16)"] * 3
+
+
+def test_a_line_that_was_taken_away_means_the_default_again(run):
+    told = run(PARAMETERS, VALIDATE, 'model = "pico"\nlengths = [5]', VALIDATE)
+    assert told[3] == "32 (5,)"
+
+
+def test_what_papermill_puts_in_counts_and_what_it_put_in_before_does_not(run):
+    first, second = "# Parameters\nscenes = 9\nsceens = 1\n", "# Parameters\nscenes = 8\n"
+    told = run(PARAMETERS, first, VALIDATE, LATER, PARAMETERS, second, VALIDATE, PARAMETERS,
+               VALIDATE, second, VALIDATE)  # fmt: skip
+    assert "sceens: unknown; did you mean scenes?" in told[2]
+    assert [told[number] for number in (6, 8, 10)] == ["8 (2, 16)", "2 (2, 16)", "8 (2, 16)"]
+    every = "# Parameters\n" + PARAMETERS.replace("scenes = 2", "scenes = 6") + "\nmispelt = 3"
+    assert "mispelt: unknown" in run(f"{PARAMETERS}\nunknown_too = 1", every, VALIDATE)[2]
+
+
+def test_other_ways_to_run_it(run):
+    merged = f"{PARAMETERS}\n{VALIDATE}\nafter = 1"
+    assert run(merged, LATER, merged)[::2] == ["2 (2, 16)"] * 2
+    assert run(VALIDATE) == ["32 (2, 16, 577)"]
+    assert run("%time x = 1\n" + PARAMETERS, "%reset -f", PARAMETERS, VALIDATE)[3] == "2 (2, 16)"
+    assert run(LATER, PARAMETERS, "%reset -f", VALIDATE)[3] == "32 (2, 16, 577)"
+    script = "%%writefile own.ipy\n" + PARAMETERS.replace("scenes", "sceens") + "\n" + VALIDATE
+    assert "did you mean scenes?" in run(script, "%run own.ipy")[1]
+    script = "%%writefile own.ipy\n" + PARAMETERS + "\n" + VALIDATE
+    assert run(LATER, script, "%run -i own.ipy", "%run -i own.ipy")[2:] == ["2 (2, 16)"] * 2
+
+
+@pytest.mark.parametrize("path", find(), ids=lambda path: path.stem)
+def test_every_notebook_may_run_twice_with_a_changed_parameter(path, run):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    parameters, validation, *rest = (cell.source for cell in cells)
+    changed = parameters.replace(' = "pico"', ' = "another"').replace("before = 35", "before = 36")
+    bound = {
+        node.id
+        for source in rest
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    assert not bound & set(settings_class(analysis(path.stem)).model_fields)
+    rest_without_the_work = "\n".join(f"{name} = [1]" for name in sorted(bound))
+    told = run(parameters, validation, rest_without_the_work, SCRATCH, changed, validation)
+    assert "problem" not in told[5]
+    assert "'another'" in told[5] or "before=36" in told[5]

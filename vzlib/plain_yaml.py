@@ -53,8 +53,10 @@ def mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def parse(text: str, where: str) -> Any:
-    """What a text says; None if it is empty. `where` names the text in errors.
+def parse(text: str, where: str, *, comments: bool = True) -> Any:
+    """What a text says; None if it is empty.
+
+    where: names the text in errors. comments: whether one may stand after the value.
 
     Raises:
         ValueError: it says what is not allowed; one line, with the place.
@@ -65,7 +67,11 @@ def parse(text: str, where: str) -> Any:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        return None if node is None else _value(node, text, ())
+        value = None if node is None else _value(node, text, ())
+        rest = text[node.end_mark.index if node else 0 :].strip()
+        if rest and not comments:
+            raise ValueError(f"{where}: {rest!r} would be cut off as a comment")
+        return value
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         letter = chr(error.character) if isinstance(error.character, int) else error.character

@@ -4,6 +4,26 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vzlib.paths import CHECKPOINTS
+from vzlib.typed_values import NameOrPath
+
+
+def _shipped() -> set[str]:
+    """Names of the models of this repository: "pico", of the folder pico-llava."""
+    folders = {path.name for path in CHECKPOINTS.glob("*/")}
+    return folders | {name.partition("-")[0] for name in folders}
+
+
+def _photographs() -> set[str]:
+    from vzlib.scenes.photographs import PHOTOGRAPHS
+
+    return {name for split in PHOTOGRAPHS.values() for name in split}
+
+
+# A relative path counts from where a command was typed, and in Jupyter from the notebook's folder.
+Model = Annotated[str, NameOrPath(_shipped, elsewhere=True)]  # a hub name, too
+Questions = Annotated[str, NameOrPath(lambda: {"scenes"})]
+Photograph = Annotated[str, NameOrPath(_photographs)]
 Images = Literal["photographs", "scenes"]
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]

@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from vzlib.experiments.settings import NotNegative, Settings
+from vzlib.experiments.settings import Model, NotNegative, Questions, Settings
 
 
 class MisalignmentAblation(Settings):
     """05_misalignment_ablation: offer text-guided selectors fewer of the encoder's best tokens."""
 
-    model: str = "pico"
-    questions: str = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
+    model: Model = "pico"
+    questions: Questions = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
     each: int = Field(100, ge=2)  # questions per task
     seeds: tuple[NotNegative, ...] = Field((0, 1), min_length=1)  # of whatever draws
     selectors: tuple[Literal["sparsevlm", "fastv"], ...] = Field(

@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from vzlib.experiments.settings import Settings
+from vzlib.experiments.settings import Model, Photograph, Settings
 
 
 class Quickstart(Settings):
     """00_quickstart: zip a model, see the kept tokens, ask questions."""
 
-    model: str = "pico"
+    model: Model = "pico"
     retain: int = Field(64, ge=1)  # visual tokens handed to the language model
     merge: Literal["code", "paper"] = "code"
     scene: int = Field(5, ge=0)  # number of the test scene
-    photograph: str = "rocket"  # a test photograph of vzlib.scenes, or an image file
+    photograph: Photograph = "rocket"  # a test photograph of vzlib.scenes, or an image file
     photograph_question: str = "is there a red circle ?"
     photograph_answer: str = "no"

@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from vzlib.experiments.settings import Images, Positive, Settings
+from vzlib.experiments.settings import Images, Model, Positive, Settings
 
 
 class Redundancy(Settings):
     """01_redundancy: how unevenly visual tokens receive attention at the layer that is read."""
 
-    model: str = "pico"
+    model: Model = "pico"
     layer: int = -2  # index into the tower's hidden_states
     images: tuple[Images, ...] = Field(("photographs", "scenes"), min_length=1)
     count: int = Field(96, ge=2)  # images of each kind; intervals are over these

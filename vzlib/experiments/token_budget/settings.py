@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from vzlib.experiments.settings import NotNegative, Positive, Settings
+from vzlib.experiments.settings import Model, NotNegative, Positive, Questions, Settings
 
 AnyMethod = Literal[
     "visionzip", "visionzip-paper", "fastervlm", "vispruner", "divprune", "prumerge-plus", "tome",
@@ -15,8 +15,8 @@ AnyMethod = Literal[
 class TokenBudget(Settings):
     """06_token_budget: accuracy against visual tokens, every method on the same questions."""
 
-    model: str = "pico"
-    questions: str = "scenes"  # or a file of your own, see vzlib.evaluation.question_file
+    model: Model = "pico"
+    questions: Questions = "scenes"  # or a file of your own, see vzlib.evaluation.question_file
     each: int = Field(200, ge=2)  # questions per task
     methods: tuple[AnyMethod, ...] = Field(get_args(AnyMethod), min_length=1)
     budgets: tuple[Positive, ...] = Field((288, 192, 128, 64, 32), min_length=1)

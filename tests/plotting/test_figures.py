@@ -9,7 +9,6 @@ from matplotlib.text import Text
 
 from vzlib.experiments.attention_by_layer.draw import TITLES, attention_by_layer
 from vzlib.experiments.attention_by_layer.measure import MEASURES
-from vzlib.experiments.redundancy.draw import histogram, redundancy
 from vzlib.plotting import TEXT, look
 from vzlib.plotting.maps import map_grid, map_rows, overlay
 
@@ -17,25 +16,6 @@ RANDOM = np.random.default_rng(0)
 GROUPS = [(kind, rule) for kind in ("photographs", "scenes") for rule in ("cls", "mean")]
 IMAGE = RANDOM.integers(0, 256, (48, 48, 3), dtype=np.uint8)
 MAP = RANDOM.random((6, 6))
-
-
-def weights_and_curves():
-    rows, curves = [], []
-    for kind, rule in GROUPS:
-        weights = np.sort(RANDOM.dirichlet(np.full(36, 0.3)))[::-1]
-        patches = {"name": "one", "patch": np.arange(36), "weight": weights}
-        rows.append(pd.DataFrame({"images": kind, "rule": rule, **patches}))
-        held = 100 * weights.cumsum()
-        bounds = {"value": held, "low": held - 2, "high": held + 2}
-        curves.append(
-            pd.DataFrame({"images": kind, "rule": rule, "tokens": np.arange(1, 37), **bounds})
-        )
-    return pd.concat(rows), pd.concat(curves)
-
-
-def shares_and_curves():
-    rows, curves = weights_and_curves()
-    return histogram(rows), curves
 
 
 def profile():
@@ -55,7 +35,6 @@ def examples():
 
 
 FIGURES = {
-    "redundancy": lambda: redundancy(*shares_and_curves(), (4, 9)),
     "attention_by_layer": lambda: attention_by_layer(profile()),
     "map_grid": lambda: map_grid({"one": IMAGE}, {"cls": [MAP]}, {"cls": ["4 hold 50%"]}),
     "map_rows": lambda: map_rows(examples()),
@@ -71,7 +50,7 @@ def test_figures_have_the_text_width_and_letters_of_six_points(name):
     assert texts and min(text.get_fontsize() for text in texts) >= 6
 
 
-@pytest.mark.parametrize("name", ["redundancy", "attention_by_layer"])
+@pytest.mark.parametrize("name", ["attention_by_layer"])
 def test_the_legend_stays_on_the_page_and_names_every_line(name):
     figure = FIGURES[name]()
     figure.draw_without_rendering()
@@ -95,13 +74,6 @@ def test_layers_are_drawn_with_their_intervals_in_every_panel():
 
 def test_every_measure_has_a_panel():
     assert set(TITLES) == set(MEASURES)
-
-
-def test_every_token_is_in_the_histogram_however_small_its_weight():
-    rows, curves = weights_and_curves()
-    rows.loc[rows["patch"] == 35, "weight"] = 0.0
-    axes = redundancy(histogram(rows), curves, (4,)).axes[0]
-    assert [patch.get_data().values.sum() for patch in axes.patches] == pytest.approx([100] * 4)
 
 
 def test_a_map_is_brightest_where_most_of_the_attention_lies():

@@ -6,17 +6,7 @@ from pydantic import BaseModel
 from vzlib.plotting.style import look
 from vzlib.plotting.table import Direction, SavedTable, save_table
 
-INTERVAL = "{value:.1f} [{low:.1f}, {high:.1f}]"
 SIGNED = "{value:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
-def redundancy(summary: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """summary: of `vzlib.experiments.redundancy.measure`."""
-    columns = {"images": "{images}", "scores": "{rule}", "quantity": "{quantity}"}
-    columns |= {"measured": INTERVAL, "if attention were even": "{even:.1f}"}
-    columns |= {"images measured": "{n}", "units": "{units}"}
-    caption = "How unevenly attention falls on visual tokens; 95 % intervals over units."
-    return save_table(summary, "01_redundancy_table", settings, columns, caption=caption)
 
 
 def attention_by_layer(profile: pd.DataFrame, settings: BaseModel) -> SavedTable:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding, decided, not_measurable
-from vzlib.experiments.redundancy.measure import SHARE, held_by, summary, weights
 from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.experiments.redundancy.tell import SHARE, held_by, summary, weights
 from vzlib.statistics import intervals, verdict
 
 NOTEBOOK = "01_redundancy"
@@ -16,7 +16,7 @@ MOST = 50.0  # percent
 
 
 def verdicts(table: pd.DataFrame, settings: Redundancy) -> pd.DataFrame:
-    """Claims C01 and C02 beside what `summary` measured, and whether they were found.
+    """Claims C01 and C02 beside what `tell.summary` says, and whether they were found.
 
     C01 asks that most tokens (at least 50 %) receive less than `near_zero` of the largest weight,
     C02 that the dominant tokens hold almost all (at least 90 %) of the attention.

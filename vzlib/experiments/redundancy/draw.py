@@ -7,21 +7,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.plotting.style import BAND, TEXT, look, styled
-
-PER_DECADE = 8  # bins of the histogram
-LEAST = 0.005  # of the weights may lie below the first bin, and are counted in it
+from vzlib.plotting.table import SavedTable, save_table
 
 
 @styled
-def redundancy(shares: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[int]) -> Figure:
+def figure(shares: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[int]) -> Figure:
     """Two panels: a histogram of weights, and the attention held by the k most attended tokens.
 
-    shares: of `histogram`; curves: of `measure.cumulative`.
+    shares: of `tell.histogram`; curves: of `tell.cumulative`.
     dominant: numbers of tokens to mark.
     """
-    figure = Figure(figsize=(TEXT, 2.5))
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+    drawn = Figure(figsize=(TEXT, 2.5))
+    left, right = drawn.subplots(1, 2, width_ratios=(1, 1))
     for (kind, rule), own in shares.groupby(["images", "rule"], sort=False):
         edges = [*own["low"], own["high"].iloc[-1]]
         style = {"color": look(str(kind)).colour, "linestyle": look(str(rule)).line}
@@ -30,33 +29,21 @@ def redundancy(shares: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[in
     for (kind, rule), group in curves.groupby(["images", "rule"], sort=False):
         _curve(right, str(kind), str(rule), group, dominant)
     _label_curves(right, int(curves["tokens"].max()), dominant)
-    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
+    drawn.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return drawn
 
 
-def histogram(rows: pd.DataFrame) -> pd.DataFrame:
-    """Percent of the patches whose weight lies in a bin, an even share being 1.
-
-    rows: of `measure.measure`. Columns: images, rule, low, high, percent;
-    the outer bins hold what lies beyond them.
-    """
-    patches = rows[rows["patch"] >= 0]
-    even = patches.groupby(["images", "rule", "name"])["weight"].transform("mean")
-    relative = patches["weight"] / even
-    bins = _bins(relative.to_numpy())
-    found = []
-    for key, weights in relative.groupby([patches["images"], patches["rule"]], sort=False):
-        counts, _ = np.histogram(np.clip(weights.to_numpy(), bins[0], bins[-1]), bins)
-        percent = 100 * counts / counts.sum()
-        found += [(*key, *bin) for bin in zip(bins, bins[1:], percent, strict=False)]
-    return pd.DataFrame(found, columns=["images", "rule", "low", "high", "percent"])
-
-
-def _bins(relative: np.ndarray) -> np.ndarray:
-    """Edges that are even on a log scale, between whole powers of ten."""
-    low = np.floor(np.log10(max(np.quantile(relative, LEAST), 1e-9)))
-    high = np.ceil(np.log10(relative.max()))
-    return np.logspace(low, high, int(high - low) * PER_DECADE + 1)
+def table(summary: pd.DataFrame, settings: Redundancy) -> SavedTable:
+    """Write the table of all numbers beside those of even attention. summary: of `tell.summary`."""
+    columns = {"images": "{images}", "scores": "{rule}", "quantity": "{quantity}"}
+    columns |= {"measured": "{value:.1f} [{low:.1f}, {high:.1f}]"}
+    columns |= {
+        "if attention were even": "{even:.1f}",
+        "images measured": "{n}",
+        "units": "{units}",
+    }
+    caption = "How unevenly attention falls on visual tokens; 95 % intervals over units."
+    return save_table(summary, "01_redundancy_table", settings, columns, caption=caption)
 
 
 def _label_histogram(axes: Axes, low: float, high: float) -> None:

@@ -62,7 +62,7 @@ def test_no_difference_anywhere_has_p_one():
 
 def test_the_interval_covers_where_questions_of_an_image_stand_and_fall_together():
     generator = np.random.default_rng(0)
-    covered, simulations, images = 0, 400, 60
+    covered, simulations, images = 0, 200, 60
     for _ in range(simulations):
         hard = generator.random(images) < 0.3  # of true accuracy 70 % in both tasks
         rows = pd.concat(
@@ -70,7 +70,7 @@ def test_the_interval_covers_where_questions_of_an_image_stand_and_fall_together
         )
         mean = summary(rows).set_index("task").loc["mean"]
         covered += mean["low"] <= 70 <= mean["high"]
-    assert 0.91 <= covered / simulations <= 0.98
+    assert 0.905 <= covered / simulations <= 0.985
 
 
 def test_holm_by_hand():
@@ -128,8 +128,8 @@ def coverage(images: int, simulations: int) -> dict[str, float]:
 
 def test_what_is_kept_and_lost_is_covered():
     # Wide bounds for few simulations, and too narrow for an interval of 90 or of 99 %.
-    for name, share in coverage(60, 300).items():
-        assert 0.915 <= share <= 0.98, name
+    for name, share in coverage(60, 150).items():
+        assert 0.905 <= share <= 0.985, name
 
 
 @pytest.mark.slow

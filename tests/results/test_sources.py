@@ -84,6 +84,15 @@ def test_reachable_follows_names_that_a_package_hands_on(root):
     assert "vzlib.tokens.budget" not in reached  # handed on beside it, and not used
 
 
+def test_a_package_that_is_imported_itself_counts_with_all_that_it_hands_on(root):
+    measure = root / "vzlib/experiments/layers/measure.py"
+    for text in ("from vzlib import tokens\n", "import vzlib.tokens\n", "from ... import tokens\n"):
+        measure.write_text(text)
+        sources._tree.cache_clear()
+        reached = sources.reachable(["vzlib.experiments.layers.measure"], root)
+        assert {"vzlib.tokens.merging", "vzlib.tokens.budget"} <= set(reached)
+
+
 def test_a_package_that_does_something_counts_with_all_that_it_imports(root):
     with (root / "vzlib/tokens/__init__.py").open("a") as file:
         file.write("size += 1\n")

@@ -26,8 +26,8 @@ def fingerprint(
 ) -> str:
     """Hash of the code of `function` and of every vzlib module it reaches through imports.
 
-    Comments, docstrings, layout and the texts of errors do not count, nor do packages that only
-    hand on the names of their modules: of those the modules count whose names are used. A function
+    Comments, docstrings, layout and the texts of errors do not count. Of a package that only hands
+    on names of its modules those count whose names are imported, or all if it is itself. A function
     defined outside vzlib (a notebook, a test) counts with its own text and the vzlib modules it
     names. A module imported by a computed name is not seen: name it in `uses`. `root` is the folder
     that holds the package.
@@ -91,12 +91,15 @@ def reachable(names: Iterable[str], root: Path = REPOSITORY) -> dict[str, Path]:
         if path is None or name in seen or _excluded(name):
             continue
         seen.add(name)
-        if not _hands_on(path):
+        if _hands_on(path):
+            path = _stub(path)
+        else:
             found[name] = path
-            waiting.extend(_imports(name, path, root))
-        # Importing a module runs the packages above it; the top one only hands on names.
+        waiting.extend(_imports(name, path, root))
+        # Importing a module runs the packages above it, which may do more than hand on names.
         parent = name.rpartition(".")[0]
-        if "." in parent:
+        above = _file(parent, root)
+        if above is not None and not _hands_on(above):
             waiting.append(parent)
     return found
 
@@ -126,7 +129,7 @@ def _file(name: str, root: Path) -> Path | None:
 
 def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) -> Iterator[str]:
     """Names of the modules that one module imports; some may not exist."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
     for node in ast.walk(tree or _tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -148,11 +151,16 @@ def _defining(package: str, name: str, root: Path) -> str:
     path = _file(package, root)
     if path is None or path.name != "__init__.py":
         return package
-    stub = path.with_suffix(".pyi")
-    for node in ast.walk(_tree(stub if stub.is_file() else path)):
+    for node in ast.walk(_tree(_stub(path))):
         if isinstance(node, ast.ImportFrom) and name in (alias.name for alias in node.names):
             return f"{package}.{node.module}" if node.level else str(node.module)
     return package
+
+
+def _stub(path: Path) -> Path:
+    """What lists the names that a package hands on: its stub, if it loads them lazily."""
+    stub = path.with_suffix(".pyi")
+    return stub if stub.is_file() else path
 
 
 def _hands_on(path: Path) -> bool:

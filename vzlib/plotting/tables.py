@@ -9,23 +9,6 @@ from vzlib.plotting.table import Direction, SavedTable, save_table
 SIGNED = "{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def attention_by_layer(profile: pd.DataFrame, settings: BaseModel) -> SavedTable:
-    """profile: of `vzlib.experiments.attention_by_layer.measure`; a column for each measure."""
-    index = ["images", "rule", "n", "units", "layer"]
-    measures = list(dict.fromkeys(profile["measure"]))
-    wide = profile.pivot(index=index, columns="measure", values=["value", "low", "high"])
-    wide.columns = wide.columns.map("{0[1]}_{0[0]}".format)
-    columns = {"images": "{images}", "scores": "{rule}", "layer": "{layer}"}
-    columns |= {
-        measure: f"{{{measure}_value:.3g}} [{{{measure}_low:.3g}}, {{{measure}_high:.3g}}]"
-        for measure in measures
-    }
-    columns |= {"images measured": "{n}", "units": "{units}"}
-    caption = "Concentration of the received attention by layer; 95 % intervals over units."
-    name = "02_attention_by_layer_table"
-    return save_table(wide.reset_index(), name, settings, columns, caption=caption)
-
-
 def misalignment_ablation(effects: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """effects: of `misalignment_ablation.tell`, `with_paper`; their means are shown."""
     columns = {"selector": "{selector}", "condition": "{one}", "against": "{other}"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from vzlib.experiments.attention_by_layer import measure as attention_by_layer
+from vzlib.experiments.attention_by_layer import measure, tell
 from vzlib.experiments.attention_by_layer.claims import verdicts
 from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
 from vzlib.experiments.feature_misalignment import measure as feature_misalignment
@@ -15,10 +15,10 @@ IMAGES = 96
 
 def findings(model: str) -> str:
     """Markdown: concentration by layer, the verdicts on it, and where dominant tokens lie."""
-    rows = attention_by_layer.measure(AttentionByLayer(model=model, count=IMAGES))
+    rows = measure.measure(AttentionByLayer(model=model, count=IMAGES))
     placed = feature_misalignment.measure(FeatureMisalignment(model=model, scenes=IMAGES))
     lines = [
-        *_profile(attention_by_layer.profile(rows)),
+        *_profile(tell.profile(rows)),
         "",
         *(f"- {line}" for line in _sentences(verdicts(rows))),
         *(f"- {line}" for line in _places(placed)),

@@ -10,7 +10,8 @@ import pandas as pd
 
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding
-from vzlib.experiments.attention_by_layer.measure import MEASURES, by_image
+from vzlib.experiments.attention_by_layer.measure import MEASURES
+from vzlib.experiments.attention_by_layer.tell import by_image
 from vzlib.statistics import intervals, verdict
 
 NOTEBOOK = "02_attention_by_layer"
@@ -105,10 +106,10 @@ RULES: dict[str, tuple[Callable[..., Compared], str]] = {
 def conclusion(table: pd.DataFrame) -> str:
     """One sentence per kind of images on whether the profile follows the paper, from `verdicts`.
 
-    By the Gini coefficient and by the rule with which the method selects.
+    By the measure that decides and by the rule with which the method selects.
     """
     rule = table["rule"].iloc[0]
-    chosen = table[(table["measure"] == "gini") & (table["rule"] == rule)]
+    chosen = table[(table["measure"] == MEASURE) & (table["rule"] == rule)]
     sentences = []
     for kind, group in chosen.groupby("images", sort=False):
         by_claim = group.set_index("claim")["verdict"]

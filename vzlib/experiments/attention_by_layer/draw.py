@@ -5,7 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
 from vzlib.plotting.style import BAND, TEXT, look, styled
+from vzlib.plotting.table import SavedTable, save_table
 
 TITLES = {
     "gini": "Gini coefficient ↑",
@@ -16,14 +18,14 @@ TITLES = {
 
 
 @styled
-def attention_by_layer(profile: pd.DataFrame) -> Figure:
+def figure(profile: pd.DataFrame) -> Figure:
     """A panel per measure: mean and 95 % interval by layer, for each kind of images and rule.
 
-    profile: of `measure.profile`. The arrows in the titles point to
-    where more concentrated lies; the grey line is the layer that the language model reads.
+    profile: of `tell.profile`. The arrows in the titles point to where more concentrated lies; the
+    grey line is the layer that the language model reads.
     """
-    figure = Figure(figsize=(TEXT, 2.1))
-    panels = figure.subplots(1, len(TITLES), sharex=True)
+    drawn = Figure(figsize=(TEXT, 2.1))
+    panels = drawn.subplots(1, len(TITLES), sharex=True)
     for axes, (measure, title) in zip(panels, TITLES.items(), strict=True):
         rows = profile[profile["measure"] == measure]
         read = rows.loc[rows["read"], "layer"].iloc[0]
@@ -35,7 +37,7 @@ def attention_by_layer(profile: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     handles, labels = panels[0].get_legend_handles_labels()
     order = [*range(1, len(handles)), 0]  # the lines first
-    figure.legend(
+    drawn.legend(
         [handles[i] for i in order],
         [labels[i] for i in order],
         loc="outside lower center",
@@ -44,7 +46,24 @@ def attention_by_layer(profile: pd.DataFrame) -> Figure:
         handlelength=2.3,
         columnspacing=1,
     )
-    return figure
+    return drawn
+
+
+def table(profile: pd.DataFrame, settings: AttentionByLayer) -> SavedTable:
+    """Write the table of every layer, a column for each measure. profile: of `tell.profile`."""
+    index = ["images", "rule", "n", "units", "layer"]
+    measures = list(dict.fromkeys(profile["measure"]))
+    wide = profile.pivot(index=index, columns="measure", values=["value", "low", "high"])
+    wide.columns = wide.columns.map("{0[1]}_{0[0]}".format)
+    columns = {"images": "{images}", "scores": "{rule}", "layer": "{layer}"}
+    columns |= {
+        measure: f"{{{measure}_value:.3g}} [{{{measure}_low:.3g}}, {{{measure}_high:.3g}}]"
+        for measure in measures
+    }
+    columns |= {"images measured": "{n}", "units": "{units}"}
+    caption = "Concentration of the received attention by layer; 95 % intervals over units."
+    name = "02_attention_by_layer_table"
+    return save_table(wide.reset_index(), name, settings, columns, caption=caption)
 
 
 def _line(axes: Axes, kind: str, rule: str, group: pd.DataFrame) -> None:

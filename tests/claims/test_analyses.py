@@ -14,7 +14,6 @@ from vzlib.experiments.efficiency import claims as efficiency
 from vzlib.experiments.efficiency import verdicts as efficiency_verdicts
 from vzlib.experiments.feature_misalignment import claims as feature_misalignment
 from vzlib.experiments.misalignment_ablation import claims as misalignment_ablation
-from vzlib.experiments.softmax_gradient import claims as softmax_gradient
 
 
 class Given(Evidence):
@@ -55,22 +54,6 @@ def test_the_profile_over_depth_is_decided_by_photographs():
     assert disperses.interval.value == pytest.approx(0.3, abs=0.01)
     assert (disperses.data, disperses.n) == ("photographs", 20)
     assert "scenes, opposite" in disperses.note
-
-
-def test_the_softmax_is_decided_by_where_attention_lies():
-    columns = ["queries", "layer", "read", "quantity", "n", "value", "low", "high"]
-    rows = pd.DataFrame(
-        [
-            ("all", 3, True, "mass_exponential", 8, 90, 89, 91),
-            ("cls", 2, False, "mass_exponential", 8, 80, 79, 81),
-            ("cls", 3, True, "mass_exponential", 8, 30, 29, 31),
-        ],
-        columns=columns,
-    )
-    one = decide(softmax_gradient, "C06", rows)
-    assert one.verdict == "not found" and tuple(one.interval) == (30, 29, 31) and one.n == 8
-    without_cls = rows[rows["queries"] == "all"]
-    assert decide(softmax_gradient, "C06", without_cls).verdict == "found"
 
 
 def test_where_a_subject_looks_and_where_dominant_tokens_lie():

@@ -7,9 +7,6 @@ import pytest
 from vzlib.experiments.feature_misalignment.draw import feature_misalignment
 from vzlib.experiments.feature_misalignment.draw_points import attention_from_points
 from vzlib.experiments.quickstart.draw import RIGHT, WRONG, quickstart
-from vzlib.experiments.softmax_gradient.draw import softmax_gradient
-from vzlib.experiments.softmax_gradient.measure import theory
-from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
 
 GRID = 6
 CELLS = pd.DataFrame(
@@ -44,27 +41,6 @@ def test_quickstart_ticks_right_answers_and_crosses_wrong_ones():
     np.testing.assert_allclose(drawn[20:], 200 / 255)  # dominant patches as they are
     assert not np.isclose(drawn[:20], 200 / 255).all()
     assert len(figure.axes[2].patches) == 12 + 1
-
-
-@pytest.mark.parametrize("queries", [("all", "cls"), ("all",)])
-def test_softmax_gradient_stacks_to_the_whole(queries):
-    rows = []
-    for asked in queries:
-        for layer in (1, 2, 3):
-            for quantity, value in (
-                ("mass_exponential", 20.0),
-                ("mass_growing", 70.0),
-                ("softmaxes_past_peak", 10.0 * layer),
-            ):
-                rows.append((asked, layer, quantity, np.nan, 4, value, value - 5, value + 5))
-            rows += [(asked, layer, f"{of}_at", 0.1, 4, 100, 99, 100) for of in ("tokens", "mass")]
-    columns = ["queries", "layer", "quantity", "s", "n", "value", "low", "high"]
-    table = pd.DataFrame(rows, columns=columns)
-    curves = theory(SoftmaxGradient(lengths=(2, 9)))
-    figure = softmax_gradient(curves, table.assign(read=table["layer"] == 2), 0.05)
-    heights = [bar.get_height() for bar in figure.axes[4].patches]
-    assert heights == [20.0] * 3 + [50.0] * 3 + [30.0] * 3
-    assert "d  block 2: sizes of attention" in texts(figure)
 
 
 @pytest.mark.parametrize("cls", [True, False])

@@ -1,30 +1,17 @@
+"""Statistics of attention known by hand; a model measured once."""
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from vzlib.experiments.softmax_gradient import measure as softmax_gradient
+from vzlib.experiments.softmax_gradient import measure
 from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
-
-
-def test_theory_is_the_formula():
-    rows = softmax_gradient.theory(SoftmaxGradient(lengths=(2, 50)))
-    s = np.exp(rows["z"]) / (np.exp(rows["z"]) + rows["length"] - 1)
-    others = (1 - s) / (rows["length"] - 1)
-    np.testing.assert_allclose(rows["s"], s)
-    np.testing.assert_allclose(rows["gradient"], s * (1 - s))
-    np.testing.assert_allclose(rows["off_diagonal"], s * others)
-    norm = np.sqrt((s * (1 - s)) ** 2 + (rows["length"] - 1) * (s * others) ** 2)
-    np.testing.assert_allclose(rows["row_norm"], norm)
-    inner = rows.groupby("length").apply(lambda own: own.iloc[1:-1])
-    np.testing.assert_allclose(inner["growth"], 1 - 2 * inner["s"], atol=0.01)
 
 
 def test_statistics_of_attention_known_by_hand():
     attention = torch.tensor([[0.9, 0.04, 0.06], [0.4, 0.4, 0.2]])
-    found = {
-        name: value for name, s, value in softmax_gradient._statistics(attention, 0.05) if s is None
-    }
+    found = {name: value for name, s, value in measure._statistics(attention, 0.05) if s is None}
     assert found["tokens_growing"] == pytest.approx(100 * 5 / 6)
     assert found["mass_growing"] == pytest.approx(100 * 1.1 / 2)
     assert found["mass_exponential"] == pytest.approx(100 * 0.04 / 2)
@@ -33,7 +20,7 @@ def test_statistics_of_attention_known_by_hand():
 
 def test_distributions_put_attention_where_it_is():
     attention = torch.tensor([[0.5, 0.25, 0.25, 0.0]])
-    rows = [row for row in softmax_gradient._statistics(attention, 0.05) if row[1] is not None]
+    rows = [row for row in measure._statistics(attention, 0.05) if row[1] is not None]
     table = pd.DataFrame(rows, columns=["quantity", "s", "value"])
     totals = table.groupby("quantity")["value"].sum()
     assert totals.to_list() == pytest.approx([100, 100])
@@ -43,15 +30,14 @@ def test_distributions_put_attention_where_it_is():
     np.testing.assert_allclose(tokens["s"].iloc[1:], [0.25, 0.5], rtol=0.3)
 
 
-def test_measures_a_model_once(scene_folder, own_store, never_loads):
+def test_measures_every_scene_of_a_model_once(scene_folder, own_store, never_loads):
     settings = SoftmaxGradient(model=scene_folder, scenes=2)
-    rows = softmax_gradient.measure(settings)
-    assert softmax_gradient.read_block(rows) == 3  # of 4: hidden_states[-2]
+    rows = measure.measure(settings)
     assert set(rows["queries"]) == {"all", "cls"}
-    assert set(rows["n"]) == {2}
-    assert (rows["low"] <= rows["value"] + 1e-9).all()
-    assert (rows["value"] <= rows["high"] + 1e-9).all()
-    assert "In block 3" in softmax_gradient.verdict(rows)
+    assert rows.loc[rows["read"], "layer"].unique().tolist() == [3]  # of 4: hidden_states[-2]
+    assert len(rows) == 2 * 4 * 2 * (4 + 2 * 50)
+    first, second = (rows[rows["scene"] == scene]["value"].to_numpy() for scene in (0, 1))
+    assert len(first) == len(second) and not np.array_equal(first, second)
     never_loads()
-    again = softmax_gradient.measure(settings.model_copy(update={"lengths": (2, 3)}))
+    again = measure.measure(settings.model_copy(update={"lengths": (2, 3)}))
     pd.testing.assert_frame_equal(rows, again)

@@ -2,6 +2,7 @@
 
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding, decided
+from vzlib.experiments.softmax_gradient.tell import selecting, summary
 from vzlib.statistics import verdict
 from vzlib.statistics.intervals import Interval
 
@@ -11,9 +12,8 @@ MOST = 50.0  # percent
 
 def exponential_growth(evidence: Evidence) -> Finding:
     """The derivative is mathematics; that attention lies where it grows exponentially is not."""
-    settings, rows = evidence.settings(NOTEBOOK), evidence.rows(NOTEBOOK)
-    queries = "cls" if "cls" in set(rows["queries"]) else "all"
-    own = rows[rows["read"] & (rows["queries"] == queries)]
+    settings, table = evidence.settings(NOTEBOOK), summary(evidence.rows(NOTEBOOK))
+    own = table[table["read"] & (table["queries"] == selecting(table))]
     row = own[own["quantity"] == "mass_exponential"].iloc[0]
     interval = Interval(*row[list(Interval._fields)].astype(float))
     unit = f"% of the attention is where s(1-s) grows exponentially, s <= {settings.exponential:g}"

@@ -6,6 +6,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vzlib.experiments.softmax_gradient import tell
 from vzlib.plotting.style import BAND, TEXT, look, styled
 from vzlib.tokens import softmax_jacobian
 
@@ -16,26 +17,25 @@ FALLING = "#D55E00"
 
 
 @styled
-def softmax_gradient(theory: pd.DataFrame, rows: pd.DataFrame, exponential: float) -> Figure:
+def figure(theory: pd.DataFrame, summary: pd.DataFrame, exponential: float) -> Figure:
     """Top: the curve, its growth, the whole Jacobian. Below: where a model's attention lies.
 
-    theory, rows: from `measure`. exponential: attention up to which
-    growth counted as exponential.
+    theory, summary: of `tell`. exponential: attention up to which growth counted as exponential.
     """
-    layer = int(rows.loc[rows["read"], "layer"].iloc[0])
-    figure = Figure(figsize=(TEXT, 5.2))
-    curve, growth, jacobian, spread, mass, past = figure.subplots(2, 3).flat
+    layer, queries = tell.read_block(summary), tell.selecting(summary)
+    drawn = Figure(figsize=(TEXT, 5.2))
+    curve, growth, jacobian, spread, mass, past = drawn.subplots(2, 3).flat
     _curve(curve, theory)
     _growth(growth, theory)
-    _jacobian(figure, jacobian)
-    queries = "cls" if "cls" in set(rows["queries"]) else "all"
+    _jacobian(drawn, jacobian)
+    own = summary[summary["queries"] == queries]
     who = "CLS attention" if queries == "cls" else "attention"
-    _spread(spread, rows[rows["queries"] == queries], layer, who)
-    _mass(mass, rows[rows["queries"] == queries], layer, exponential, who)
-    _past(past, rows, layer)
+    _spread(spread, own, layer, who)
+    _mass(mass, own, layer, exponential, who)
+    _past(past, summary, layer)
     for letter, axis in zip("abcdef", (curve, growth, jacobian, spread, mass, past), strict=True):
         axis.set_title(f"{letter}  {axis.get_title(loc='left')}")
-    return figure
+    return drawn
 
 
 def _curve(axis: Axes, theory: pd.DataFrame) -> None:

@@ -1,18 +1,14 @@
 """What the ledger makes of the rows of each analysis: made up, so that the verdict is known."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from vzlib.claims.evidence import Evidence
-from vzlib.experiments.attention_by_layer import claims as attention_by_layer
 from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.dominant_contextual import claims as dominant_contextual
 from vzlib.experiments.efficiency import claims as efficiency
 from vzlib.experiments.efficiency import verdicts as efficiency_verdicts
-from vzlib.experiments.feature_misalignment import claims as feature_misalignment
 from vzlib.experiments.misalignment_ablation import claims as misalignment_ablation
 
 
@@ -29,52 +25,6 @@ class Given(Evidence):
 
 def decide(analysis, claim, rows):
     return analysis.CLAIMS[claim](Given(rows))
-
-
-def profile(levels, kinds=("photographs", "scenes")):
-    """Rows of `attention_by_layer.measure`; the last layer but one is read."""
-    noise = np.random.default_rng(0).normal(0, 0.01, (20, len(levels)))
-    return pd.DataFrame(
-        [
-            (kind, f"{image}", f"{image}", rule, layer, layer == len(levels) - 1, "gini", value)
-            for kind, rule, image in itertools.product(kinds, ("cls", "mean"), range(20))
-            for layer, value in enumerate(levels + noise[image], 1)
-        ],
-        columns=["images", "name", "unit", "rule", "layer", "read", "measure", "value"],
-    )
-
-
-def test_the_profile_over_depth_is_decided_by_photographs():
-    rows = profile(np.array([0.2, 0.22, 0.8, 0.9, 0.6]))
-    rows.loc[rows["images"] == "scenes", "value"] *= -1
-    converges, peaks, disperses = (
-        decide(attention_by_layer, claim, rows) for claim in ("C03", "C04", "C05")
-    )
-    assert [one.verdict for one in (converges, peaks, disperses)] == ["found"] * 3
-    assert disperses.interval.value == pytest.approx(0.3, abs=0.01)
-    assert (disperses.data, disperses.n) == ("photographs", 20)
-    assert "scenes, opposite" in disperses.note
-
-
-def test_where_a_subject_looks_and_where_dominant_tokens_lie():
-    columns = [
-        "quantity", "kind", "target", "layer", "retained", "n", "scenes", "share", "expected",
-        "value", "low", "high",
-    ]  # fmt: skip
-    rows = pd.DataFrame(
-        [
-            ("attention", "object", "dominant/own", 3, 64, 9, 5, np.nan, np.nan, 0.5, 0.4, 0.6),
-            ("place", "object", "background", 3, 64, 9, 5, 30.0, 60.0, 0.5, 0.4, 0.6),
-            ("place", "object", "periphery", 3, 64, 9, 5, 60.0, 30.0, 2.0, 1.9, 2.1),
-            ("place", "object", "background", 3, 128, 9, 5, 60.0, 60.0, 1.0, 0.9, 1.1),
-        ],
-        columns=columns,
-    )
-    looks, lies = (decide(feature_misalignment, claim, rows) for claim in ("C08", "C09"))
-    assert looks.verdict == lies.verdict == "opposite"
-    assert looks.n == 5 and looks.interval.low == 0.4
-    assert lies.note.startswith("30 % of the dominant tokens lie on background, which is 60 %")
-    assert lies.note.endswith("2.00 [1.90, 2.10], found")
 
 
 def ablation(baseline=0.8, ex1=0.8, ex2=0.8, dominant=5.0):

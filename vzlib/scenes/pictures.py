@@ -45,19 +45,24 @@ def pictures(kind: str, count: int, seed: int = 0) -> list[Picture]:
     for number in range(count):
         turn, place = divmod(number, len(names))
         name = names[place]
-        generator = np.random.default_rng([seed, turn, place])
-        crop = _crop(photographs[name], generator if turn else None)
-        chosen.append(Picture(f"{name} {turn}" if turn else name, name, crop))
+        if turn:
+            crop = _crop(photographs[name], np.random.default_rng([seed, turn, place]))
+            chosen.append(Picture(f"{name} {turn}", name, crop))
+        else:
+            chosen.append(Picture(name, name, square(photographs[name])))
     return chosen
 
 
-def _crop(image: np.ndarray, generator: np.random.Generator | None) -> np.ndarray:
-    """A random square of an image [H, W, 3], or its largest central one without a generator."""
+def square(image: np.ndarray) -> np.ndarray:
+    """The largest central square of an image [H, W, 3]."""
+    side = min(image.shape[:2])
+    top, left = ((length - side) // 2 for length in image.shape[:2])
+    return image[top : top + side, left : left + side]
+
+
+def _crop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A random square of an image [H, W, 3]."""
     height, width = image.shape[:2]
-    side = min(height, width)
-    if generator is None:
-        top, left = (height - side) // 2, (width - side) // 2
-    else:
-        side = int(side * generator.uniform(SMALLEST, 1))
-        top, left = (int(generator.integers(room - side + 1)) for room in (height, width))
+    side = int(min(height, width) * generator.uniform(SMALLEST, 1))
+    top, left = (int(generator.integers(room - side + 1)) for room in (height, width))
     return image[top : top + side, left : left + side]

@@ -1,9 +1,13 @@
 """Verdicts on profiles over depth that are known."""
 
+import itertools
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.experiments.attention_by_layer.made_up import PAPER, rows_of
+from tests.given import decide
 from vzlib.experiments.attention_by_layer import claims
 
 GRADUAL = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9, 0.6]
@@ -51,3 +55,26 @@ def test_the_conclusion_says_what_was_found():
     table = claims.verdicts(rows_of(np.array(PEAK_BEFORE)))
     text = claims.conclusion(table)
     assert "profile is found in part" in text and "layer that is read not found" in text
+
+
+def ledger_rows(levels, kinds=("photographs", "scenes")):
+    """Rows of `attention_by_layer.measure`; the last layer but one is read."""
+    noise = np.random.default_rng(0).normal(0, 0.01, (20, len(levels)))
+    return pd.DataFrame(
+        [
+            (kind, f"{image}", f"{image}", rule, layer, layer == len(levels) - 1, "gini", value)
+            for kind, rule, image in itertools.product(kinds, ("cls", "mean"), range(20))
+            for layer, value in enumerate(levels + noise[image], 1)
+        ],
+        columns=["images", "name", "unit", "rule", "layer", "read", "measure", "value"],
+    )
+
+
+def test_the_profile_over_depth_is_decided_by_photographs():
+    rows = ledger_rows(np.array([0.2, 0.22, 0.8, 0.9, 0.6]))
+    rows.loc[rows["images"] == "scenes", "value"] *= -1
+    converges, peaks, disperses = (decide(claims, claim, rows) for claim in ("C03", "C04", "C05"))
+    assert [one.verdict for one in (converges, peaks, disperses)] == ["found"] * 3
+    assert disperses.interval.value == pytest.approx(0.3, abs=0.01)
+    assert (disperses.data, disperses.n) == ("photographs", 20)
+    assert "scenes, opposite" in disperses.note

@@ -1,12 +1,12 @@
+"""Shares of made-up attention worked out by hand; a model measured once."""
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from vzlib import results, scenes
-from vzlib.experiments.feature_misalignment import attention_shares
-from vzlib.experiments.feature_misalignment import measure as feature_misalignment
-from vzlib.experiments.feature_misalignment.claims import verdicts
+from vzlib import scenes
+from vzlib.experiments.feature_misalignment import attention_shares, measure, tell
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
 
 GRID, CLS = 24, 1
@@ -77,39 +77,14 @@ def test_dominant_tokens_and_distances_known_by_hand(outlines):
     assert distance[6] == pytest.approx(np.hypot(rows, columns).mean())
 
 
-def table(dominant, own):
-    """Two scenes in which a dominant token gets `dominant` and one of the object `own`."""
-    rows = []
-    for scene in (0, 1):
-        common = (64, 4)
-        for target, share in (("dominant", dominant), ("own object", own)):
-            rows.append((scene, "attention", "shape", target, 3, *common, share, 1.0))
-        for target in ("background", "periphery"):
-            rows.append((scene, "place", "object", target, 3, *common, 30.0, 60.0))
-    columns = ["scene", "quantity", "kind", "target", "layer", "retained", "n", "share", "expected"]
-    return feature_misalignment._summary(pd.DataFrame(rows, columns=columns))
-
-
-@pytest.mark.parametrize(
-    ("dominant", "own", "ratio", "expected"),
-    [(6.0, 2.0, 3.0, "found"), (1.0, 4.0, 0.25, "opposite"), (2.0, 2.0, 1.0, "not found")],
-)
-def test_verdicts_follow_the_ratio(dominant, own, ratio, expected):
-    rows = table(dominant, own)
-    by_claim = verdicts(rows)
-    assert by_claim["claim"].to_list() == ["C08", "C09", "C09"]
-    assert by_claim["verdict"].to_list() == [expected, "opposite", "opposite"]
-    assert by_claim["measured"].iloc[0].startswith(f"{ratio:.2f} ")
-
-
 def test_measures_a_model_once(scene_folder, own_store, never_loads):
     settings = FeatureMisalignment(model=scene_folder, scenes=3)
-    rows = feature_misalignment.measure(settings)
-    assert feature_misalignment.read_block(rows) == 3
-    attention = rows[(rows["quantity"] == "attention") & (rows["kind"] == "object")]
+    rows = measure.measure(settings)
+    assert rows["scene"].unique().tolist() == [0, 1, 2]
+    table = tell.summary(rows)
+    assert tell.read_block(table) == 3
+    attention = table[(table["quantity"] == "attention") & (table["kind"] == "object")]
     parts = attention[attention["target"].isin(PARTITION)].groupby("layer")[["share", "expected"]]
     np.testing.assert_allclose(parts.sum(), 100, rtol=1e-5)
-    each = results.predictions(rows)
-    assert each["scene"].nunique() == 3
     never_loads()
-    pd.testing.assert_frame_equal(rows, feature_misalignment.measure(settings))
+    pd.testing.assert_frame_equal(rows, measure.measure(settings))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from vzlib.experiments.attention_maps import pixels_of, tower_of
-from vzlib.experiments.feature_misalignment import measure_points as attention_from_points
+from vzlib.experiments.feature_misalignment import measure_points
 from vzlib.experiments.feature_misalignment.measure_points import POINTS, Point, patch_of
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
 from vzlib.models.towers import attention_rows
@@ -19,11 +19,11 @@ def test_points_fall_into_the_patch_that_shows_them():
 
 def test_maps_are_rows_of_the_tower_and_stored(scene_folder, own_store, never_loads):
     settings = FeatureMisalignment(model=scene_folder, scenes=2)
-    maps = attention_from_points.measure(settings)
+    maps = measure_points.measure(settings)
     point = POINTS[1]
     own = maps[maps["photograph"] == point.photograph]
     row, column = patch_of(point, 24)
-    picture = attention_from_points.pictures()[point.photograph]
+    picture = measure_points.photographs()[point.photograph]
     tower, pixels = tower_of(scene_folder), pixels_of(scene_folder, picture)
     with torch.no_grad():
         expected = attention_rows(tower, pixels, queries=[1 + row * 24 + column])[0, 0]
@@ -31,17 +31,4 @@ def test_maps_are_rows_of_the_tower_and_stored(scene_folder, own_store, never_lo
     assert own["dominant"].sum() == 53
     never_loads()
     wider = settings.model_copy(update={"radius": 5.0})
-    pd.testing.assert_frame_equal(maps, attention_from_points.measure(wider))
-
-
-def test_shares_of_even_attention_are_areas():
-    cells = [(row, column) for row in range(24) for column in range(24)]
-    maps = pd.DataFrame(cells, columns=["row", "column"]).assign(
-        photograph="camera", what="corner", query_row=0, query_column=0, attention=0.001, cls=0.424
-    )
-    maps["dominant"] = maps["row"] < 6
-    (shares,) = attention_from_points.shares(maps, 1.0).to_dict("records")
-    assert shares["near"] == pytest.approx(100 * 3 / 576)  # itself, right of it, below
-    assert shares["near_area"] == pytest.approx(100 * 3 / 576)
-    assert shares["dominant"] == pytest.approx(25)
-    assert shares["CLS"] == pytest.approx(42.4)
+    pd.testing.assert_frame_equal(maps, measure_points.measure(wider))

@@ -4,13 +4,13 @@ import pytest
 from PIL import Image
 
 from vzlib.experiments.attention_maps import loaded
-from vzlib.experiments.quickstart import measure as quickstart
+from vzlib.experiments.quickstart import measure
 from vzlib.experiments.quickstart.settings import Quickstart
 
 
 @pytest.fixture(scope="module")
 def measured(scene_folder):
-    return quickstart._measure(scene_folder, Quickstart(retain=64))
+    return measure._measure(scene_folder, Quickstart(retain=64))
 
 
 def test_counts_the_visual_tokens_in_the_prompt(measured):
@@ -42,24 +42,24 @@ def test_leaves_the_model_stock(measured, scene_folder):
     [("Yes.", "yes", True), ("79", "7 9", True), ("no", "yes", False), ("7 8", "7 9", False)],
 )
 def test_compares_answers_as_a_reader_would(given, truth, same):
-    assert (quickstart._plain(given) == quickstart._plain(truth)) == same
+    assert (measure._plain(given) == measure._plain(truth)) == same
 
 
 def test_takes_an_image_file(tmp_path):
     Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
-    pictures = quickstart.pictures(Quickstart(photograph=str(tmp_path / "red.png")))
-    assert pictures["photograph"].shape == (40, 40, 3)
-    np.testing.assert_array_equal(pictures["photograph"][0, 0], [255, 0, 0])
+    images = measure.images(Quickstart(photograph=str(tmp_path / "red.png")))
+    assert images["photograph"].shape == (40, 40, 3)
+    np.testing.assert_array_equal(images["photograph"][0, 0], [255, 0, 0])
 
 
 def test_names_the_photographs_there_are():
     with pytest.raises(ValueError, match=r"rockt.*camera, flower, ihc, rocket"):
-        quickstart.pictures(Quickstart(photograph="rockt"))
+        measure.images(Quickstart(photograph="rockt"))
 
 
 def test_asks_once(scene_folder, own_store, never_loads):
     settings = Quickstart(model=scene_folder, retain=32)
-    first = quickstart.measure(settings)
+    first = measure.measure(settings)
     never_loads()
-    for one, other in zip(first, quickstart.measure(settings), strict=True):
+    for one, other in zip(first, measure.measure(settings), strict=True):
         pd.testing.assert_frame_equal(one, other)

@@ -4,24 +4,26 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from vzlib.experiments.attention_by_layer import measure, tell
+from vzlib.experiments.attention_by_layer import measure as layers
 from vzlib.experiments.attention_by_layer.claims import verdicts
 from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
-from vzlib.experiments.feature_misalignment import measure as feature_misalignment
+from vzlib.experiments.attention_by_layer.tell import profile
+from vzlib.experiments.feature_misalignment import measure as misalignment
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
+from vzlib.experiments.feature_misalignment.tell import summary
 
 IMAGES = 96
 
 
 def findings(model: str) -> str:
     """Markdown: concentration by layer, the verdicts on it, and where dominant tokens lie."""
-    rows = measure.measure(AttentionByLayer(model=model, count=IMAGES))
-    placed = feature_misalignment.measure(FeatureMisalignment(model=model, scenes=IMAGES))
+    rows = layers.measure(AttentionByLayer(model=model, count=IMAGES))
+    placed = misalignment.measure(FeatureMisalignment(model=model, scenes=IMAGES))
     lines = [
-        *_profile(tell.profile(rows)),
+        *_profile(profile(rows)),
         "",
         *(f"- {line}" for line in _sentences(verdicts(rows))),
-        *(f"- {line}" for line in _places(placed)),
+        *(f"- {line}" for line in _places(summary(placed))),
     ]
     return "\n".join(lines)
 

@@ -6,21 +6,20 @@ import pandas as pd
 
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding, decided
-from vzlib.experiments.feature_misalignment.measure import read_block
+from vzlib.experiments.feature_misalignment.tell import read_block, summary
 from vzlib.statistics import verdict
 from vzlib.statistics.intervals import Interval
 
 NOTEBOOK = "04_feature_misalignment"
 
 
-def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """Claims C08 and C09 decided by the intervals. Columns: claim, quantity, measured, verdict,
     value, low, high, scenes.
 
-    rows: from `measure`. The paper's effect is there if a ratio lies above 1.
+    table: of `tell.summary`. The paper's effect is there if a ratio lies above 1.
     """
-    layer = read_block(rows)
-    chosen = rows[(rows["layer"] == layer) & (rows["kind"] == "object")]
+    chosen = table[(table["layer"] == read_block(table)) & (table["kind"] == "object")]
     smallest = chosen.loc[chosen["quantity"] == "place", "retained"].min()
     found = []
     token = "attention per dominant token / per token of the own object"
@@ -45,7 +44,7 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decided(evidence: Evidence, claim: str, note: str = "") -> Finding:
-    table: Any = verdicts(evidence.rows(NOTEBOOK))
+    table: Any = verdicts(summary(evidence.rows(NOTEBOOK)))
     first, *others = table[table["claim"] == claim].itertuples()
     interval = Interval(first.value, first.low, first.high)
     more = [f"{row.quantity} {row.measured}, {row.verdict}" for row in others]
@@ -58,8 +57,8 @@ def subject_attends_to_dominant(evidence: Evidence) -> Finding:
 
 
 def dominant_off_the_subject(evidence: Evidence) -> Finding:
-    rows = evidence.rows(NOTEBOOK)
-    place = rows[(rows["quantity"] == "place") & (rows["target"] == "background")]
+    table = summary(evidence.rows(NOTEBOOK))
+    place = table[(table["quantity"] == "place") & (table["target"] == "background")]
     row = place.sort_values("retained").iloc[0]
     note = f"{row['share']:.0f} % of the dominant tokens lie on background, which is "
     return _decided(evidence, "C09", f"{note}{row['expected']:.0f} % of a scene")

@@ -4,6 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vzlib.experiments.feature_misalignment.measure import TARGETS
+from vzlib.experiments.feature_misalignment.tell import read_block
 from vzlib.plotting.style import BAND, TEXT, look, styled
 
 KINDS = {
@@ -13,7 +15,6 @@ KINDS = {
     "digit": ("#CC79A7", "P", "a digit"),
     "blank": ("#7F7F7F", "s", "a blank outline"),
 }
-TARGETS = ("itself", "own object", "other objects", "background", "dominant", "CLS")
 TICKS = {
     "own object": "own\nobject",
     "other objects": "other\nobjects",
@@ -28,23 +29,24 @@ COLOURS = {
 
 
 @styled
-def feature_misalignment(rows: pd.DataFrame) -> Figure:
+def figure(summary: pd.DataFrame) -> Figure:
     """Four panels: by target, by block, places of dominant tokens, distance to the most attended.
 
-    rows: from `measure.measure`.
+    summary: of `tell.summary`.
     """
-    layer = int(rows.loc[rows["quantity"] == "place", "layer"].iloc[0])
-    figure = Figure(figsize=(TEXT, 4.6))
-    targets, blocks, places, apart = figure.subplots(
+    layer = read_block(summary)
+    drawn = Figure(figsize=(TEXT, 4.6))
+    targets, blocks, places, apart = drawn.subplots(
         2, 2, gridspec_kw={"width_ratios": [1.25, 1]}
     ).flat
-    _targets(targets, rows[(rows["quantity"] == "attention") & (rows["layer"] == layer)])
-    _blocks(blocks, rows[(rows["quantity"] == "attention") & (rows["kind"] == "object")], layer)
-    _places(places, rows[rows["quantity"] == "place"])
-    _apart(apart, rows[rows["quantity"] == "distance"])
+    attention = summary[summary["quantity"] == "attention"]
+    _targets(targets, attention[attention["layer"] == layer])
+    _blocks(blocks, attention[attention["kind"] == "object"], layer)
+    _places(places, summary[summary["quantity"] == "place"])
+    _apart(apart, summary[summary["quantity"] == "distance"])
     for letter, axis in zip("abcd", (targets, blocks, places, apart), strict=True):
         axis.set_title(f"{letter}  {axis.get_title(loc='left')}")
-    return figure
+    return drawn
 
 
 def _targets(axis: Axes, rows: pd.DataFrame) -> None:

@@ -16,17 +16,17 @@ POINT = "#00C8FF"  # stands out on the photographs and on the maps
 
 
 @styled
-def attention_from_points(
+def figure(
     maps: pd.DataFrame, shares: pd.DataFrame, photographs: Mapping[str, np.ndarray], radius: float
 ) -> Figure:
     """A column per point: photograph with dominant tokens, its attention, attention received.
 
-    maps, shares: from `measure_points`. photographs: square, by name.
+    maps, photographs: of `measure_points`. shares: of `tell.shares_of_points`.
     radius: in patches, of the circle that counts as near.
     """
     points = list(maps.groupby(["photograph", "what"], sort=False))
-    figure = Figure(figsize=(TEXT, 1.72 * 3 + 0.5))
-    axes = figure.subplots(3, len(points), squeeze=False)
+    drawn = Figure(figsize=(TEXT, 1.72 * 3 + 0.5))
+    axes = drawn.subplots(3, len(points), squeeze=False)
     for column, ((photograph, what), own) in zip(axes.T, points, strict=True):
         grid = int(own["row"].max()) + 1
         part = shares[(shares["photograph"] == photograph) & (shares["what"] == what)].iloc[0]
@@ -52,7 +52,7 @@ def attention_from_points(
     labels = (first, "attention from\nthe point", "attention received\n(the score)")
     for axis, label in zip(axes[:, 0], labels, strict=True):
         axis.set_ylabel(label)
-    return figure
+    return drawn
 
 
 def _map(axis: Axes, values: np.ndarray) -> None:

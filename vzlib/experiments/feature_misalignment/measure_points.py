@@ -11,6 +11,7 @@ from tqdm import tqdm
 from vzlib import results, scenes
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
 from vzlib.models.checkpoint import identity
+from vzlib.scenes.pictures import square
 
 
 class Point(NamedTuple):
@@ -32,13 +33,6 @@ POINTS = (
 )
 
 
-def square(image: np.ndarray) -> np.ndarray:
-    """The central square of an image [H, W, 3]."""
-    side = min(image.shape[:2])
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    return image[top : top + side, left : left + side]
-
-
 def patch_of(point: Point, grid: int) -> tuple[int, int]:
     """Row and column of the point's patch in the central square of its photograph.
 
@@ -55,7 +49,7 @@ def patch_of(point: Point, grid: int) -> tuple[int, int]:
     return row, column
 
 
-def pictures() -> dict[str, np.ndarray]:
+def photographs() -> dict[str, np.ndarray]:
     """The central squares of the photographs of POINTS, uint8 [P, P, 3], by name."""
     found = {place.photograph: place.split for place in POINTS}
     return {name: square(scenes.photographs(split)[name]) for name, split in found.items()}
@@ -90,9 +84,9 @@ def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
     grid, cls = grid_of(tower), int(has_cls(tower))
     budget = Budget.retain(point["retained"], has_cls=bool(cls))
     rows, columns = np.divmod(np.arange(grid * grid), grid)
-    frames = []
+    frames, images = [], photographs()
     for place in tqdm(POINTS, desc="points"):
-        pixels = pixels_of(model, square(scenes.photographs(place.split)[place.photograph]))
+        pixels = pixels_of(model, images[place.photograph])
         row, column = patch_of(place, grid)
         query = [cls + row * grid + column]
         with torch.no_grad():
@@ -118,28 +112,3 @@ def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
             )
         )
     return pd.concat(frames, ignore_index=True)
-
-
-def shares(maps: pd.DataFrame, radius: float) -> pd.DataFrame:
-    """How a point's attention to patches divides, in percent, beside the share of the patches.
-
-    maps: from `measure`. radius: in patches; what lies within it of the point counts as near.
-    Columns: photograph, what, near, near_area, dominant, dominant_area, CLS (of all attention).
-    """
-    found = []
-    for (photograph, what), own in maps.groupby(["photograph", "what"], sort=False):
-        total = own["attention"].sum()
-        away = np.hypot(own["row"] - own["query_row"], own["column"] - own["query_column"])
-        near = away <= radius
-        found.append(
-            {
-                "photograph": photograph,
-                "what": what,
-                "near": 100 * own.loc[near, "attention"].sum() / total,
-                "near_area": 100 * near.mean(),
-                "dominant": 100 * own.loc[own["dominant"], "attention"].sum() / total,
-                "dominant_area": 100 * own["dominant"].mean(),
-                "CLS": 100 * own["cls"].iloc[0],
-            }
-        )
-    return pd.DataFrame(found)

@@ -16,19 +16,17 @@ COLUMNS = (0.03, 0.55)  # where the answers before and after begin
 
 
 @styled
-def quickstart(
-    answers: pd.DataFrame, tokens: pd.DataFrame, pictures: dict[str, np.ndarray]
-) -> Figure:
+def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.ndarray]) -> Figure:
     """One row per image: image | attention received | tokens that stay | answers.
 
-    answers, tokens: from `measure.measure`. pictures: by name, [P, P, 3].
+    answers, tokens, images: of `measure`.
     """
-    figure = Figure(figsize=(TEXT, 1.5 * len(pictures) + 0.42))
-    axes = figure.subplots(
-        len(pictures), 4, squeeze=False, gridspec_kw={"width_ratios": [1, 1, 1, 1.28]}
+    drawn = Figure(figsize=(TEXT, 1.5 * len(images) + 0.42))
+    axes = drawn.subplots(
+        len(images), 4, squeeze=False, gridspec_kw={"width_ratios": [1, 1, 1, 1.28]}
     )
     before, after = answers[["vanilla_positions", "zipped_positions"]].iloc[0]
-    for row, (name, picture) in zip(axes, pictures.items(), strict=True):
+    for row, (name, image) in zip(axes, images.items(), strict=True):
         own = tokens[tokens["image"] == name]
         grid = own["row"].max() + 1
         for axis in row:
@@ -36,11 +34,11 @@ def quickstart(
             axis.set_yticks([])
             axis.grid(False)
             axis.spines[:].set_visible(False)
-        row[0].imshow(picture)
+        row[0].imshow(image)
         received = own["received"].to_numpy().reshape(grid, grid)
         floor = max(received.max() / 1e4, received.min(), 1e-12)
         row[1].imshow(received.clip(min=floor), norm=LogNorm(floor, received.max()))
-        _kept(row[2], picture, own, grid)
+        _kept(row[2], image, own, grid)
         row[3].set_box_aspect(1 / 1.28)
         _answers(row[3], answers[answers["image"] == name], before, after)
     _explain(axes[-1, 3], tokens[tokens["image"] == name], after)
@@ -48,21 +46,21 @@ def quickstart(
     titles = ("image", "attention received\n(logarithmic)", kept, asked)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, linespacing=1.15)
-    return figure
+    return drawn
 
 
-def _kept(axis: Axes, picture: np.ndarray, own: pd.DataFrame, grid: int) -> None:
+def _kept(axis: Axes, image: np.ndarray, own: pd.DataFrame, grid: int) -> None:
     """Dominant patches as they are; every other patch in the colour of its contextual token."""
-    size = picture.shape[0]
+    size = image.shape[0]
     colours = np.array([to_rgb(c) for c in mpl.color_sequences["petroff10"]])
     group = own["group"].to_numpy().reshape(grid, grid)
     dominant = own["dominant"].to_numpy().reshape(grid, grid)
     pixel = np.arange(size) * grid // size  # patch of each pixel
     wash = np.where(group[..., None] < 0, 1.0, colours[group % len(colours)])[pixel][:, pixel]
-    grey = picture.mean(-1, keepdims=True) / 255
+    grey = image.mean(-1, keepdims=True) / 255
     faded = 0.62 * wash + 0.38 * (0.35 + 0.65 * grey)
     stays = dominant[pixel][:, pixel, None]
-    axis.imshow(np.where(stays, picture / 255, faded))
+    axis.imshow(np.where(stays, image / 255, faded))
     side = size / grid
     for which, colour, width in (("dominant", "black", 0.7), ("target", "white", 1.2)):
         for row, column in own.loc[own[which], ["row", "column"]].to_numpy():

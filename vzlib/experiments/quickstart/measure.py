@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from vzlib import results, scenes
 from vzlib.experiments.attention_maps import grid_of, loaded, pixels_of
-from vzlib.experiments.feature_misalignment.measure_points import square
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
 from vzlib.models.checkpoint import identity
@@ -21,11 +20,12 @@ from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
 from vzlib.models.towers import encode
 from vzlib.models.zip import ZippedModel, zip_model
+from vzlib.scenes.pictures import square
 
 QUESTION = ("image", "task", "question", "truth")
 
 
-def pictures(settings: Quickstart) -> dict[str, np.ndarray]:
+def images(settings: Quickstart) -> dict[str, np.ndarray]:
     """The scene and the photograph by name, square, uint8 [P, P, 3].
 
     Raises ValueError, naming the photographs there are, for one that is neither these nor a file.
@@ -59,7 +59,7 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
     group (of the contextual token it was merged into, -1 if none), target (it names its group).
     Raises ValueError for a model, a photograph or a budget that there is not.
     """
-    pixels = b"".join(image.tobytes() for image in pictures(settings).values())
+    pixels = b"".join(image.tobytes() for image in images(settings).values())
     answers = results.compute(
         "quickstart",
         settings.model_copy(update={"model": ""}),  # its identity says more than its name
@@ -71,20 +71,17 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _measure(model: str, settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
-    images, stock = pictures(settings), loaded(model)
-    tokens = pd.concat(
-        [_tokens(stock, settings, name, image) for name, image in images.items()],
-        ignore_index=True,
-    )
+    shown, stock = images(settings), loaded(model)
+    tokens = [_tokens(stock, settings, name, image) for name, image in shown.items()]
     rows = []
     for question in tqdm(questions(settings), desc="questions"):
-        rows.append((*question, *ask_both(stock, images[question[0]], question[2], settings)))
+        rows.append((*question, *ask_both(stock, shown[question[0]], question[2], settings)))
     columns = [*QUESTION, "zipped", "zipped_positions", "vanilla", "vanilla_positions"]
     answers = pd.DataFrame(rows, columns=columns)
     for which in ("zipped", "vanilla"):
         given = answers[which].map(_plain)
         answers[f"{which}_right"] = given == answers["truth"].map(_plain)
-    return answers, tokens
+    return answers, pd.concat(tokens, ignore_index=True)
 
 
 def _plain(answer: str) -> str:

@@ -5,11 +5,10 @@ import json
 
 import nbformat
 import pytest
-import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from vzlib.notebooks import SCALES, code, defaults
-from vzlib.parameters import settings_class, validate
+from vzlib.notebooks import SCALES, code, defaults, parameters, settings
+from vzlib.parameters import settings_class
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 EXPECTED = {
@@ -26,6 +25,14 @@ EXPECTED = {
 }
 NAMES = sorted(EXPECTED | {path.stem for path in NOTEBOOKS.glob("*.ipynb")})
 CODE_LINES = 60
+# The parameters cell gives every setting, so that the class needs no values of its own.
+ONE_PLACE = (
+    "00_quickstart",
+    "01_redundancy",
+    "02_attention_by_layer",
+    "03_softmax_gradient",
+    "04_feature_misalignment",
+)
 
 every_notebook = pytest.mark.parametrize("name", NAMES)
 
@@ -118,8 +125,26 @@ def test_leaves_the_logic_to_vzlib(name):
 @every_notebook
 @pytest.mark.parametrize("scale", SCALES)
 def test_has_allowed_parameters_for_each_scale(name, scale):
-    values = yaml.safe_load((PARAMETERS / name / f"{scale}.yaml").read_text()) or {}
-    validate(name.partition("_")[2], values)
+    settings(name, scale)
+
+
+@every_notebook
+def test_opened_and_run_it_asks_for_the_default_scale(name):
+    cell, default = defaults(NOTEBOOKS / f"{name}.ipynb"), parameters(name, "default")
+    assert default.items() <= cell.items()
+
+
+@pytest.mark.parametrize("name", ONE_PLACE)
+def test_defaults_are_kept_in_one_place(name):
+    fields = settings_class(name.partition("_")[2]).model_fields
+    assert [field for field, told in fields.items() if not told.is_required()] == []
+
+
+def test_settings_are_those_of_the_cell_the_scale_and_what_is_changed():
+    chosen = settings("01_redundancy", "quick", seed=3)
+    assert (chosen.near_zero, chosen.count, chosen.seed) == (0.1, 16, 3)
+    with pytest.raises(ValueError, match=r"cuont: unknown; did you mean count"):
+        settings("01_redundancy", cuont=3)
 
 
 def test_parameter_folders_belong_to_notebooks():

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 
 from vzlib import plain_yaml
-from vzlib.parameters import settings_class
+from vzlib.parameters import validate
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
@@ -68,6 +68,16 @@ def defaults(notebook: Path) -> dict[str, Any]:
     return values
 
 
+def settings(notebook: str, scale: str = "default", **changes: Any) -> Any:
+    """The settings of a notebook: its parameters cell, what `scale` changes, and `changes`.
+
+    Raises:
+        ValueError: `parameters` or `vzlib.parameters.validate` says what is wrong.
+    """
+    cell = defaults(NOTEBOOKS / f"{notebook}.ipynb")
+    return validate(analysis(notebook), cell | parameters(notebook, scale) | changes)
+
+
 def code(notebook: Path) -> str:
     """The code of a notebook, its parameters apart."""
     return _code(notebook, of_parameters=False)
@@ -88,18 +98,21 @@ def title(notebook: str) -> str:
     return str(cells[0].source).splitlines()[0].removeprefix("# ")
 
 
-def command(notebook: str, settings: dict[str, Any]) -> str:
-    """What measures and draws with these settings."""
-    cls = settings_class(analysis(notebook))
+def command(notebook: str, chosen: dict[str, Any]) -> str:
+    """What measures and draws with these settings, which are as `model_dump(mode="json")` gives."""
     for scale in ("default", *SCALES):
-        own = cls(**parameters(notebook, scale)).model_dump(mode="json")
-        if own == settings:
-            chosen = "" if scale == "default" else f"SCALE={scale} "
-            return f"make reproduce {chosen}NOTEBOOKS={notebook[:2]}"
-    own = cls(**parameters(notebook, "default")).model_dump(mode="json")
+        if _dumped(notebook, scale) == chosen:
+            said = "" if scale == "default" else f"SCALE={scale} "
+            return f"make reproduce {said}NOTEBOOKS={notebook[:2]}"
+    own = _dumped(notebook, "default")
     changes = [
         f"-p {name} {shlex.quote(json.dumps(value, ensure_ascii=False))}"
-        for name, value in settings.items()
+        for name, value in chosen.items()
         if value != own.get(name)
     ]
     return " ".join([".venv/bin/python -m vzlib.runs.reproduce", notebook[:2], *changes])
+
+
+def _dumped(notebook: str, scale: str) -> dict[str, Any]:
+    dumped: dict[str, Any] = settings(notebook, scale).model_dump(mode="json")
+    return dumped

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.notebooks import settings
 from vzlib.paths import REPOSITORY
 from vzlib.plotting import COLUMN, save
 
@@ -16,7 +16,7 @@ DRAW = """
 import sys
 import pandas as pd
 from matplotlib.figure import Figure
-from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.notebooks import settings
 from vzlib.plotting import COLUMN, save, styled
 
 @styled
@@ -29,7 +29,7 @@ def draw(values):
     return figure
 
 values = [float(value) for value in sys.argv[1:]]
-save(draw(values), "example", pd.DataFrame({"value": values}), Redundancy(count=7))
+save(draw(values), "example", pd.DataFrame({"value": values}), settings("01_redundancy", count=7))
 """
 
 
@@ -56,7 +56,7 @@ def test_the_data_and_what_made_them_lie_beside_the_figure(tmp_path, monkeypatch
     assert record["files"] == ["example.pdf", "example.png", "example.csv"]
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / "b"))
     parts = {"curve": pd.DataFrame({"a": [1]}), "bars": pd.Series([2], name="b").to_frame()}
-    save(Figure(), "two", parts, Redundancy())
+    save(Figure(), "two", parts, settings("01_redundancy"))
     assert (tmp_path / "b" / "two-curve.csv").read_text() == "a\n1\n"
     assert (tmp_path / "b" / "two-bars.csv").read_text() == "b\n2\n"
 
@@ -70,4 +70,4 @@ def test_fonts_are_embedded_and_the_width_is_that_of_the_column(tmp_path):
 
 def test_a_name_with_a_folder_is_refused():
     with pytest.raises(ValueError, match=r"figure name '\.\./away'"):
-        save(Figure(), "../away", pd.DataFrame(), Redundancy())
+        save(Figure(), "../away", pd.DataFrame(), settings("01_redundancy"))

@@ -3,7 +3,7 @@ import re
 import pandas as pd
 import pytest
 
-from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.notebooks import settings
 from vzlib.plotting import save_table
 
 ROWS = pd.DataFrame(
@@ -26,7 +26,9 @@ def folder(tmp_path, monkeypatch):
 def write(rows=ROWS, direction="highest", within="budget"):
     best = {"accuracy, %": ("value", direction)}
     caption = "At 50 % of x_y & more."
-    return save_table(rows, "t", Redundancy(), COLUMNS, caption=caption, best=best, within=within)
+    return save_table(
+        rows, "t", settings("01_redundancy"), COLUMNS, caption=caption, best=best, within=within
+    )
 
 
 def test_markdown_and_latex_hold_the_same_cells(folder):

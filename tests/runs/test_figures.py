@@ -5,9 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from vzlib import notebooks, results
-from vzlib.experiments.redundancy.settings import Redundancy
-from vzlib.experiments.token_budget.settings import TokenBudget
-from vzlib.notebooks import parameters
+from vzlib.notebooks import settings
 from vzlib.plotting import save, save_table
 from vzlib.runs import figures, report
 
@@ -17,14 +15,14 @@ ROWS = pd.DataFrame({"method": ["<one>", "two"], "value": [1.5, 2.5]})
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
-    default = TokenBudget(**parameters("06_token_budget", "default"))
+    default = settings("06_token_budget")
     figure = Figure()
     figure.add_subplot().plot(ROWS["value"])
     save(figure, "06_curve", ROWS, default)
     columns = {"method": "{method}", "accuracy, %": "{value:.1f}"}
     best = {"accuracy, %": ("value", "highest")}
     save_table(ROWS, "06_table", default, columns, caption="Some rows.", best=best)
-    quick = Redundancy(**parameters("01_redundancy", "quick"))
+    quick = settings("01_redundancy", "quick")
     save(Figure(), "01_maps", {"a": ROWS, "b": ROWS}, quick)
     (tmp_path / "other.json").write_text(json.dumps({"seconds": 1}))
     return tmp_path
@@ -58,8 +56,7 @@ def test_the_index_ends_with_the_benchmark_of_every_device(place):
 
 
 def test_settings_of_no_scale_are_told_one_by_one():
-    default = parameters("06_token_budget", "default")
-    changed = TokenBudget(**{**default, "each": 7, "equalise": "last layer"})
+    changed = settings("06_token_budget", each=7, equalise="last layer")
     assert notebooks.command("06_token_budget", changed.model_dump(mode="json")) == (
         ".venv/bin/python -m vzlib.runs.reproduce 06 -p each 7 -p equalise '\"last layer\"'"
     )
@@ -67,7 +64,7 @@ def test_settings_of_no_scale_are_told_one_by_one():
 
 def test_the_report_needs_nothing_but_itself(place, monkeypatch):
     monkeypatch.setenv("VZLIB_RESULTS", str(place / "store"))
-    results.compute("example", Redundancy(), lambda settings: ROWS)
+    results.compute("example", settings("01_redundancy"), lambda settings: ROWS)
     assert report.main([]) == 0
     text = (place / "store" / "report.html").read_text()
     assert "http" not in text and 'src="data:image/webp;base64,' in text

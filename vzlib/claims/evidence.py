@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from vzlib import results
-from vzlib.notebooks import analysis, find, parameters
-from vzlib.parameters import ParameterError, settings_class, unknown, validate
+from vzlib import notebooks, results
+from vzlib.notebooks import analysis, find
+from vzlib.parameters import ParameterError, settings_class, unknown
 
 COMMON = ("model", "questions")  # of all notebooks alike, chosen for the ledger as a whole
 
@@ -48,11 +48,10 @@ def settings_of(chosen: Chosen, notebook: str) -> Any:
 
     Raises ParameterError for parameters that it does not have.
     """
-    name = analysis(notebook)
-    own = parameters(notebook, chosen.scale)
-    fields = settings_class(name).model_fields
+    fields = settings_class(analysis(notebook)).model_fields
     common = {key: getattr(chosen, key) for key in COMMON if key in fields}
-    return validate(name, own | common | chosen.evidence.get(notebook, {}))
+    changes = common | chosen.evidence.get(notebook, {})
+    return notebooks.settings(notebook, chosen.scale, **changes)
 
 
 class Evidence:

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from tests import drawn
 from vzlib.experiments.attention_by_layer import draw
 from vzlib.experiments.attention_by_layer.measure import MEASURES
-from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
+from vzlib.notebooks import settings
 from vzlib.plotting import TEXT, look
 
 GROUPS = [(kind, rule) for kind in ("photographs", "scenes") for rule in ("cls", "mean")]
@@ -59,7 +59,7 @@ def test_it_fits_the_page_and_names_every_line(profile):
 
 def test_the_table_has_a_row_for_each_layer(profile, tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
-    cells = draw.table(profile, AttentionByLayer()).cells
+    cells = draw.table(profile, settings("02_attention_by_layer")).cells
     assert len(cells) == len(GROUPS) * 8
     first = cells[(cells["images"] == "photographs") & (cells["scores"] == "cls")].iloc[1]
     assert first["layer"] == "2" and first["images measured"] == "40" and first["units"] == "16"

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from vzlib import notebooks
 from vzlib.experiments import attention as tower
 from vzlib.experiments.attention_by_layer import measure, tell
-from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
 from vzlib.tokens import effective_tokens, gini
 
 
 def settings(folder, **changes):
-    return AttentionByLayer(model=folder, **{"count": 3, **changes})
+    return notebooks.settings("02_attention_by_layer", model=folder, **{"count": 3, **changes})
 
 
 def test_measures_are_those_of_the_stock_attention_maps(tiny_folder, own_store, eager_attention):

@@ -7,7 +7,7 @@ import torch
 
 from vzlib import scenes
 from vzlib.experiments.feature_misalignment import attention_shares, measure, tell
-from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
+from vzlib.notebooks import settings
 
 GRID, CLS = 24, 1
 TOKENS = GRID * GRID + CLS
@@ -78,8 +78,8 @@ def test_dominant_tokens_and_distances_known_by_hand(outlines):
 
 
 def test_measures_a_model_once(scene_folder, own_store, never_loads):
-    settings = FeatureMisalignment(model=scene_folder, scenes=3)
-    rows = measure.measure(settings)
+    chosen = settings("04_feature_misalignment", model=scene_folder, scenes=3)
+    rows = measure.measure(chosen)
     assert rows["scene"].unique().tolist() == [0, 1, 2]
     table = tell.summary(rows)
     assert tell.read_block(table) == 3
@@ -87,4 +87,4 @@ def test_measures_a_model_once(scene_folder, own_store, never_loads):
     parts = attention[attention["target"].isin(PARTITION)].groupby("layer")[["share", "expected"]]
     np.testing.assert_allclose(parts.sum(), 100, rtol=1e-5)
     never_loads()
-    pd.testing.assert_frame_equal(rows, measure.measure(settings))
+    pd.testing.assert_frame_equal(rows, measure.measure(chosen))

@@ -5,8 +5,8 @@ import torch
 from vzlib.experiments.attention_maps import pixels_of, tower_of
 from vzlib.experiments.feature_misalignment import measure_points
 from vzlib.experiments.feature_misalignment.measure_points import POINTS, Point, patch_of
-from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
 from vzlib.models.towers import attention_rows
+from vzlib.notebooks import settings
 
 
 def test_points_fall_into_the_patch_that_shows_them():
@@ -18,8 +18,8 @@ def test_points_fall_into_the_patch_that_shows_them():
 
 
 def test_maps_are_rows_of_the_tower_and_stored(scene_folder, own_store, never_loads):
-    settings = FeatureMisalignment(model=scene_folder, scenes=2)
-    maps = measure_points.measure(settings)
+    chosen = settings("04_feature_misalignment", model=scene_folder, scenes=2)
+    maps = measure_points.measure(chosen)
     point = POINTS[1]
     own = maps[maps["photograph"] == point.photograph]
     row, column = patch_of(point, 24)
@@ -30,5 +30,5 @@ def test_maps_are_rows_of_the_tower_and_stored(scene_folder, own_store, never_lo
     assert own["attention"].to_numpy() == pytest.approx(expected[1:].numpy(), rel=1e-4)
     assert own["dominant"].sum() == 53
     never_loads()
-    wider = settings.model_copy(update={"radius": 5.0})
+    wider = chosen.model_copy(update={"radius": 5.0})
     pd.testing.assert_frame_equal(maps, measure_points.measure(wider))

@@ -5,12 +5,12 @@ from PIL import Image
 
 from vzlib.experiments.attention_maps import loaded
 from vzlib.experiments.quickstart import measure
-from vzlib.experiments.quickstart.settings import Quickstart
+from vzlib.notebooks import settings
 
 
 @pytest.fixture(scope="module")
 def measured(scene_folder):
-    return measure._measure(scene_folder, Quickstart(retain=64))
+    return measure._measure(scene_folder, settings("00_quickstart", retain=64))
 
 
 def test_counts_the_visual_tokens_in_the_prompt(measured):
@@ -47,19 +47,19 @@ def test_compares_answers_as_a_reader_would(given, truth, same):
 
 def test_takes_an_image_file(tmp_path):
     Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
-    images = measure.images(Quickstart(photograph=str(tmp_path / "red.png")))
+    images = measure.images(settings("00_quickstart", photograph=str(tmp_path / "red.png")))
     assert images["photograph"].shape == (40, 40, 3)
     np.testing.assert_array_equal(images["photograph"][0, 0], [255, 0, 0])
 
 
 def test_names_the_photographs_there_are():
     with pytest.raises(ValueError, match=r"rockt.*camera, flower, ihc, rocket"):
-        measure.images(Quickstart(photograph="rockt"))
+        measure.images(settings("00_quickstart", photograph="rockt"))
 
 
 def test_asks_once(scene_folder, own_store, never_loads):
-    settings = Quickstart(model=scene_folder, retain=32)
-    first = measure.measure(settings)
+    chosen = settings("00_quickstart", model=scene_folder, retain=32)
+    first = measure.measure(chosen)
     never_loads()
-    for one, other in zip(first, measure.measure(settings), strict=True):
+    for one, other in zip(first, measure.measure(chosen), strict=True):
         pd.testing.assert_frame_equal(one, other)

@@ -6,7 +6,7 @@ import pytest
 from tests.experiments.redundancy.made_up import rows_of
 from vzlib.experiments.redundancy import tell
 from vzlib.experiments.redundancy.claims import verdicts
-from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.notebooks import settings
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from vzlib.experiments.redundancy.settings import Redundancy
     ids=["concentrated", "even", "between"],
 )
 def test_verdicts(weights, near_zero, almost_all):
-    chosen = Redundancy(dominant=(2, 9))
+    chosen = settings("01_redundancy", dominant=(2, 9))
     rows = rows_of(weights, weights)
     found = verdicts(tell.summary(rows, chosen), chosen)
     by_claim = found.set_index(["claim", "quantity"])["verdict"]

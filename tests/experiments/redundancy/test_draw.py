@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from tests import drawn
 from vzlib.experiments.redundancy import draw, tell
-from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.notebooks import settings
 from vzlib.plotting import TEXT, look
 
 GROUPS = [(kind, rule) for kind in ("photographs", "scenes") for rule in ("cls", "mean")]
@@ -81,7 +81,7 @@ def test_the_table_shows_every_number_with_its_interval(tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
     columns = ["images", "rule", "quantity", "value", "low", "high", "even", "n", "units"]
     row = ("scenes", "cls", "held, %", 51.25, 2.5, 99.75, 2.0, 6, 3)
-    table = draw.table(pd.DataFrame([row], columns=columns), Redundancy())
+    table = draw.table(pd.DataFrame([row], columns=columns), settings("01_redundancy"))
     shown = ["scenes", "cls", "held, %", "51.2 [2.5, 99.8]", "2.0", "6", "3"]
     assert table.cells.iloc[0].tolist() == shown
     assert (tmp_path / "01_redundancy_table.tex").is_file()

@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vzlib import notebooks
 from vzlib.experiments import attention as tower
 from vzlib.experiments.redundancy import measure as redundancy
-from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.paths import REPOSITORY
 
 
 def settings(folder="pico", **changes):
-    return Redundancy(model=folder, **{"count": 3, "dominant": (2, 9), **changes})
+    return notebooks.settings(
+        "01_redundancy", model=folder, **{"count": 3, "dominant": (2, 9), **changes}
+    )
 
 
 @pytest.mark.parametrize("layer", [-2, 1])
@@ -51,8 +53,9 @@ def test_what_is_stored_needs_no_model_and_no_torch(tiny_folder, own_store, monk
     code = (
         "import sys\n"
         "from vzlib.experiments.redundancy.measure import measure\n"
-        "from vzlib.experiments.redundancy.settings import Redundancy\n"
-        f"rows = measure(Redundancy(model={folder!r}, count=3, dominant=(2, 9)))\n"
+        "from vzlib.notebooks import settings\n"
+        "chosen = {'count': 3, 'dominant': (2, 9)}\n"
+        f"rows = measure(settings('01_redundancy', model={folder!r}, **chosen))\n"
         f"sys.exit(9 if 'torch' in sys.modules or len(rows) != {len(first)} else 3)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 3

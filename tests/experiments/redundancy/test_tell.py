@@ -5,9 +5,9 @@ import pytest
 
 from tests.experiments.redundancy.made_up import rows_of
 from vzlib.experiments.redundancy import measure, tell
-from vzlib.experiments.redundancy.settings import Redundancy
+from vzlib.notebooks import settings
 
-CHOSEN = Redundancy(count=3, dominant=(2, 9))
+CHOSEN = settings("01_redundancy", count=3, dominant=(2, 9))
 
 
 def test_the_numbers_of_made_up_weights():

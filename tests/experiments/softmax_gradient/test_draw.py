@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from tests import drawn
 from vzlib.experiments.softmax_gradient import draw, tell
-from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
+from vzlib.notebooks import settings
 from vzlib.plotting import TEXT, look
 
 LAYERS = (1, 2, 3)
@@ -40,7 +40,7 @@ def summary(queries=("all", "cls")):
 def shown(request):
     """The panels, the rows, and whose attention the lower panels are about."""
     table = summary(request.param)
-    figure = draw.figure(tell.theory(SoftmaxGradient(lengths=LENGTHS)), table, 0.05)
+    figure = draw.figure(tell.theory(settings("03_softmax_gradient", lengths=LENGTHS)), table, 0.05)
     return figure, table, request.param[-1]
 
 
@@ -50,7 +50,7 @@ def own(table, quantity, queries):
 
 def test_the_curves_are_those_of_the_formula(shown):
     curve, growth = shown[0].axes[:2]
-    theory = tell.theory(SoftmaxGradient(lengths=LENGTHS))
+    theory = tell.theory(settings("03_softmax_gradient", lengths=LENGTHS))
     solid = [
         line for line in curve.lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 1
     ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vzlib.experiments.softmax_gradient import measure
-from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
+from vzlib.notebooks import settings
 
 
 def test_statistics_of_attention_known_by_hand():
@@ -31,13 +31,13 @@ def test_distributions_put_attention_where_it_is():
 
 
 def test_measures_every_scene_of_a_model_once(scene_folder, own_store, never_loads):
-    settings = SoftmaxGradient(model=scene_folder, scenes=2)
-    rows = measure.measure(settings)
+    chosen = settings("03_softmax_gradient", model=scene_folder, scenes=2)
+    rows = measure.measure(chosen)
     assert set(rows["queries"]) == {"all", "cls"}
     assert rows.loc[rows["read"], "layer"].unique().tolist() == [3]  # of 4: hidden_states[-2]
     assert len(rows) == 2 * 4 * 2 * (4 + 2 * 50)
     first, second = (rows[rows["scene"] == scene]["value"].to_numpy() for scene in (0, 1))
     assert len(first) == len(second) and not np.array_equal(first, second)
     never_loads()
-    again = measure.measure(settings.model_copy(update={"lengths": (2, 3)}))
+    again = measure.measure(chosen.model_copy(update={"lengths": (2, 3)}))
     pd.testing.assert_frame_equal(rows, again)

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from vzlib.experiments.softmax_gradient import tell
-from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
+from vzlib.notebooks import settings
 
 
 def test_theory_is_the_formula():
-    rows = tell.theory(SoftmaxGradient(lengths=(2, 50)))
+    rows = tell.theory(settings("03_softmax_gradient", lengths=(2, 50)))
     s = np.exp(rows["z"]) / (np.exp(rows["z"]) + rows["length"] - 1)
     others = (1 - s) / (rows["length"] - 1)
     np.testing.assert_allclose(rows["s"], s)

@@ -6,19 +6,18 @@ import pandas as pd
 
 from vzlib.experiments.attention_by_layer import measure as layers
 from vzlib.experiments.attention_by_layer.claims import verdicts
-from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
 from vzlib.experiments.attention_by_layer.tell import profile
 from vzlib.experiments.feature_misalignment import measure as misalignment
-from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
 from vzlib.experiments.feature_misalignment.tell import summary
+from vzlib.notebooks import settings
 
 IMAGES = 96
 
 
 def findings(model: str) -> str:
     """Markdown: concentration by layer, the verdicts on it, and where dominant tokens lie."""
-    rows = layers.measure(AttentionByLayer(model=model, count=IMAGES))
-    placed = misalignment.measure(FeatureMisalignment(model=model, scenes=IMAGES))
+    rows = layers.measure(settings("02_attention_by_layer", model=model, count=IMAGES))
+    placed = misalignment.measure(settings("04_feature_misalignment", model=model, scenes=IMAGES))
     lines = [
         *_profile(profile(rows)),
         "",

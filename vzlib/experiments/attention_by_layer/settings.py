@@ -8,8 +8,8 @@ from vzlib.experiments.settings import Images, Model, Settings
 class AttentionByLayer(Settings):
     """02_attention_by_layer: how concentrated attention is in every layer of the vision tower."""
 
-    model: Model = "pico"
-    images: tuple[Images, ...] = Field(("photographs", "scenes"), min_length=1)
-    count: int = Field(96, ge=2)  # images of each kind; intervals are over these
-    shown: int = Field(0, ge=0)  # number of the image of each kind whose maps are drawn
-    seed: int = Field(0, ge=0)  # of the crops of photographs
+    model: Model
+    images: tuple[Images, ...] = Field(min_length=1)
+    count: int = Field(ge=2)  # images of each kind; intervals are over these
+    shown: int = Field(ge=0)  # number of the image of each kind whose maps are drawn
+    seed: int = Field(ge=0)  # of the crops of photographs

@@ -10,7 +10,7 @@ from vzlib.experiments.settings import Model, Settings
 class SoftmaxGradient(Settings):
     """03_softmax_gradient: the derivative of the softmax, and where attention lies on it."""
 
-    model: Model = "pico"
-    scenes: int = Field(32, ge=2)  # intervals are over these
-    lengths: tuple[Annotated[int, Field(ge=2)], ...] = (2, 16, 577)  # tokens that share a softmax
-    exponential: float = Field(0.05, gt=0, lt=0.5)  # attention up to which growth counts as such
+    model: Model
+    scenes: int = Field(ge=2)  # intervals are over these
+    lengths: tuple[Annotated[int, Field(ge=2)], ...]  # tokens that share a softmax
+    exponential: float = Field(gt=0, lt=0.5)  # attention up to which growth counts as such

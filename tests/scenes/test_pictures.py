@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from vzlib.scenes.pictures import KINDS, pictures
+from vzlib import scenes
+from vzlib.scenes.pictures import KINDS, pictures, square
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,3 +40,18 @@ def test_the_seed_changes_random_crops_only():
 def test_what_is_not_allowed_is_named(kind, count, named):
     with pytest.raises(ValueError, match=named):
         pictures(kind, count)
+
+
+@pytest.mark.parametrize(
+    ("shape", "corner"), [((4, 9), (0, 2)), ((9, 4), (2, 0)), ((5, 5), (0, 0))]
+)
+def test_a_square_is_cut_from_the_middle(shape, corner):
+    places = np.stack(np.indices(shape), axis=-1)
+    cut = square(places)
+    assert cut.shape[:2] == (min(shape), min(shape))
+    assert tuple(cut[0, 0]) == corner
+
+
+def test_the_first_crop_of_a_photograph_is_its_central_square():
+    camera = pictures("photographs", 1)[0]
+    assert np.array_equal(camera.image, square(scenes.photographs("test")["camera"]))

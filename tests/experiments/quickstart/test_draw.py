@@ -2,8 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
+from tests import drawn
 from vzlib.experiments.quickstart import draw
+from vzlib.plotting import TEXT
 
 GRID = 6
 CELLS = pd.DataFrame(
@@ -29,7 +32,14 @@ def test_quickstart_ticks_right_answers_and_crosses_wrong_ones():
     assert shown["✓ red"] == draw.RIGHT
     assert shown["✗ blue"] == draw.WRONG
     assert {"36 tokens", "16 tokens", "what ? → red"} <= set(shown)
-    drawn = figure.axes[2].images[0].get_array()
-    np.testing.assert_allclose(drawn[20:], 200 / 255)  # dominant patches as they are
-    assert not np.isclose(drawn[:20], 200 / 255).all()
-    assert len(figure.axes[2].patches) == 12 + 1
+    stays = figure.axes[2].images[0].get_array()
+    np.testing.assert_allclose(stays[20:], 200 / 255)  # dominant patches as they are
+    assert not np.isclose(stays[:20], 200 / 255).all()
+    frames = [(*frame.get_xy(), to_hex(frame.get_edgecolor())) for frame in figure.axes[2].patches]
+    side = 30 / GRID
+    dominant = tokens.loc[tokens["dominant"], ["column", "row"]].to_numpy() * side - 0.5
+    assert frames == [*((*corner, "#000000") for corner in dominant), (-0.5, -0.5, "#ffffff")]
+    received = figure.axes[1].images[0].get_array()
+    np.testing.assert_allclose(received, tokens["received"].to_numpy().reshape(GRID, GRID))
+    assert np.array_equal(figure.axes[0].images[0].get_array(), picture)
+    drawn.check_print(figure, TEXT, letters=5.8)

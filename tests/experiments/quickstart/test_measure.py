@@ -39,7 +39,14 @@ def test_leaves_the_model_stock(measured, scene_folder):
 
 @pytest.mark.parametrize(
     ("given", "truth", "same"),
-    [("Yes.", "yes", True), ("79", "7 9", True), ("no", "yes", False), ("7 8", "7 9", False)],
+    [
+        ("Yes.", "yes", True),
+        ("79", "7 9", True),
+        ("no", "yes", False),
+        ("7 8", "7 9", False),
+        ("A red one.", "red one", True),
+        ("是", "否", False),
+    ],
 )
 def test_compares_answers_as_a_reader_would(given, truth, same):
     assert (measure._plain(given) == measure._plain(truth)) == same

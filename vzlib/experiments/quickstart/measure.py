@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from vzlib import results, scenes
+from vzlib.evaluation.scoring import plain
 from vzlib.experiments.attention_maps import grid_of, loaded, pixels_of
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
@@ -85,8 +86,8 @@ def _measure(model: str, settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def _plain(answer: str) -> str:
-    """Letters and digits alone: "Yes." is "yes", and "7 9" is "79"."""
-    return "".join(character for character in answer.lower() if character.isalnum())
+    """As scores compare answers, and without spaces within: "The 7 9." is "79"."""
+    return "".join(character for character in plain(answer) if character.isalnum())
 
 
 def ask_both(

@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from tests import tiny
-from vzlib.experiments import attention as tower
-from vzlib.experiments import attention_maps
+from vzlib.models import load as loading
 from vzlib.scenes.pictures import pictures
 
 
@@ -29,7 +28,7 @@ def tiny_folder(tmp_path_factory):
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("VZLIB_STORE_ONLY", raising=False)
-    tower.loaded_model.cache_clear()
+    loading._loaded.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +36,12 @@ def eager_attention():
     """Function: head means [N, L, S, S] of the stock attention maps on the first N images."""
 
     def maps(folder, kind, count):
-        loaded = tower.load(folder)
-        vision = loaded.model.model.vision_tower
+        loaded = loading.load(folder)
+        vision = loaded.tower
         vision.set_attn_implementation("eager")
         images = [picture.image for picture in pictures(kind, count)]
-        pixels = loaded.processor.image_processor(images=images, return_tensors="pt")
         with torch.no_grad():
-            output = vision(pixels["pixel_values"], output_attentions=True)
+            output = vision(loaded.pixels(images), output_attentions=True)
         return torch.stack(output.attentions, 1).mean(2)
 
     return maps
@@ -64,7 +62,7 @@ def never_loads(monkeypatch):
     """Function: from its call on no analysis can load a model."""
 
     def forbid():
-        attention_maps.loaded.cache_clear()
-        monkeypatch.delattr(attention_maps, "load")
+        loading._loaded.cache_clear()
+        monkeypatch.delattr(loading, "load")
 
     return forbid

@@ -1,91 +1,116 @@
-"""A model's vision tower, loaded when first needed, and what it does with pictures."""
+"""What the vision tower of a model attends to in pictures, with and without forming its maps."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from vzlib.models.load import Loaded, load
-from vzlib.models.tower_parts import depth_of, has_cls, token_count
+from vzlib.models.load import Loaded
+from vzlib.models.tower_parts import depth_of, family_of
 from vzlib.models.towers import encode, received_by_layer
 from vzlib.scenes.pictures import Picture
 
 BATCH = 8
 
 
-@lru_cache(maxsize=1)
-def loaded_model(name: str) -> Loaded:
-    """A model and its processor, loaded once for all that is measured on it."""
-    return load(name)
-
-
 def read_layer(
-    name: str, pictures: Sequence[Picture], layer: int, what: str
+    model: Loaded, pictures: Sequence[Picture], layer: int, what: str
 ) -> Iterator[tuple[Picture, str, Tensor]]:
     """Attention [S] that the tokens of each picture receive in one layer, by each rule.
 
     The rules are "cls", attention from the CLS token, where there is one, and "mean", the mean over
     all queries. layer: index into the tower's hidden_states. what: named by the progress bar.
     """
-    tower = _tower(name)
-    for batch, pixels in _pixels(name, pictures, what):
-        for rule, cls in _rules(tower).items():
-            scores = encode(tower, pixels, layer=layer, cls=cls).scores.cpu()
+    for batch, pixels in _pixels(model, pictures, what):
+        for rule, cls in _rules(model).items():
+            scores = encode(model.tower, pixels, layer=layer, cls=cls).scores.cpu()
             yield from ((picture, rule, row) for picture, row in zip(batch, scores, strict=True))
 
 
 def every_layer(
-    name: str, pictures: Sequence[Picture], what: str
+    model: Loaded, pictures: Sequence[Picture], what: str
 ) -> Iterator[tuple[Picture, str, Tensor, int]]:
     """Attention [L, P] on the patches of each picture in every layer, by each rule, and the number
     of the layer, from 1, that the language model reads.
 
     Raises ValueError for a model that reads several layers.
     """
-    tower = _tower(name)
-    read = depth_of(tower, loaded_model(name).model.config.vision_feature_layer)
-    for batch, pixels in _pixels(name, pictures, what):
-        for rule, cls in _rules(tower).items():
-            received = received_by_layer(tower, pixels, cls=cls)[..., int(has_cls(tower)) :].cpu()
+    read, first = depth_of(model.tower, model.layer), int(model.has_cls)
+    for batch, pixels in _pixels(model, pictures, what):
+        for rule, cls in _rules(model).items():
+            received = received_by_layer(model.tower, pixels, cls=cls)[..., first:].cpu()
             yield from (
                 (picture, rule, layers, read)
                 for picture, layers in zip(batch, received, strict=True)
             )
 
 
-def with_cls(name: str) -> bool:
-    """Whether the first token of a model's tower is a CLS token."""
-    return has_cls(_tower(name))
-
-
-def patch_count(name: str) -> int:
-    """Patches that a model's tower cuts an image into."""
-    return token_count(_tower(name)) - has_cls(_tower(name))
-
-
-def _tower(name: str) -> Any:
-    return loaded_model(name).model.model.vision_tower
-
-
-def _rules(tower: Any) -> dict[str, bool]:
-    return {"cls": True, "mean": False} if has_cls(tower) else {"mean": False}
+def _rules(model: Loaded) -> dict[str, bool]:
+    return {"cls": True, "mean": False} if model.has_cls else {"mean": False}
 
 
 def _pixels(
-    name: str, pictures: Sequence[Picture], what: str
+    model: Loaded, pictures: Sequence[Picture], what: str
 ) -> Iterator[tuple[Sequence[Picture], Tensor]]:
     """Pictures and their pixels [B, 3, H, W], batch after batch, with a progress bar."""
-    model, processor = loaded_model(name).model, loaded_model(name).processor
     quick = len(pictures) <= BATCH
     bar = tqdm(total=len(pictures), desc=what, unit="image", disable=quick)
     with bar, torch.no_grad():
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
-            images = [np.ascontiguousarray(picture.image) for picture in batch]
-            prepared = processor.image_processor(images=images, return_tensors="pt")
-            yield batch, prepared["pixel_values"].to(model.device, model.dtype)
+            yield batch, model.pixels([picture.image for picture in batch])
             bar.update(len(batch))
+
+
+@torch.no_grad()
+def maps_by_layer(tower: nn.Module, pixels: Tensor) -> Iterator[Tensor]:
+    """Softmax attention of block 1, 2, ... as [B, H, S (queries), S (keys)], fp32.
+
+    `vzlib.models.towers` never forms a map, because the method needs none. Here they are formed
+    outside the model from its queries and keys, one block at a time from one pass, so the model
+    runs with any attention implementation.
+
+    pixels: [B, 3, H, W]. Raises ValueError for an unsupported tower and for one with registers,
+    which are tokens but not patches.
+    """
+    family, config = family_of(tower), tower.config
+    if getattr(config, "num_register_tokens", 0):
+        raise ValueError(f"{type(tower).__name__} has registers; a tower without is needed here")
+    encoder: Any = tower.encoder
+    attentions = [getattr(block, family.attention) for block in getattr(encoder, family.blocks)]
+    seen: dict[tuple[int, str], Tensor] = {}
+
+    def keep(index: int, part: str) -> Any:
+        return lambda module, inputs, output: seen.__setitem__((index, part), output)
+
+    handles = [
+        getattr(attention, f"{part}_proj").register_forward_hook(keep(index, part))
+        for index, attention in enumerate(attentions)
+        for part in ("q", "k")
+    ]
+    try:
+        tower(pixel_values=pixels)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for index, attention in enumerate(attentions):
+        queries, keys = (
+            seen.pop((index, part)).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2).float()
+            for part in ("q", "k")
+        )
+        yield (queries @ keys.transpose(-1, -2) * attention.head_dim**-0.5).softmax(-1)
+
+
+def scene_patch(model: Loaded, side: int) -> int:
+    """Pixels of a scene `side` pixels wide that one patch of the tower sees.
+
+    Raises ValueError if the tower's grid does not divide the scene.
+    """
+    grid = model.grid
+    if side % grid:
+        raise ValueError(
+            f"scenes of {side} pixels do not fall into the {grid} x {grid} patches of this tower"
+        )
+    return side // grid

@@ -4,15 +4,21 @@ python -m vzlib.models.load NAME [--image PATH [--ask QUESTION]] [--retain 64]
 """
 
 import json
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub import constants, get_session, try_to_load_from_cache
+from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from vzlib.models.tower_parts import depth_of, has_cls, token_count
 from vzlib.paths import CHECKPOINTS
 
 PICO = CHECKPOINTS / "pico-llava"
@@ -34,11 +40,56 @@ class LoadError(ValueError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A stock model in eval mode, its stock processor, and the name both were loaded by."""
+    """A stock model in eval mode and its stock processor, and what all ask of their shape.
+
+    name: what both were loaded by.
+    """
 
     model: Any
     processor: Any
     name: str
+
+    @property
+    def tower(self) -> Any:
+        """The vision tower."""
+        return self.model.base_model.vision_tower
+
+    @property
+    def layer(self) -> int:
+        """Index into the tower's `hidden_states` of the layer that the language model reads.
+
+        Raises ValueError for a model that reads several.
+        """
+        layer = self.model.config.vision_feature_layer
+        if isinstance(layer, list | tuple) and len(layer) == 1:
+            (layer,) = layer
+        depth_of(self.tower, layer)
+        return layer
+
+    @property
+    def has_cls(self) -> bool:
+        """Whether the first token of the tower is a CLS token."""
+        return has_cls(self.tower)
+
+    @property
+    def patches(self) -> int:
+        """Patches that the tower cuts an image into."""
+        return token_count(self.tower) - self.has_cls
+
+    @property
+    def grid(self) -> int:
+        """Patches along a side of the image."""
+        return math.isqrt(self.patches)
+
+    def pixels(self, images: Sequence[Any]) -> Tensor:
+        """What the tower is given for images (PIL, or uint8 [H, W, 3]): [B, 3, H, W]."""
+        # The processor wants strides that a flipped or cropped array has not.
+        given = [
+            np.ascontiguousarray(image) if isinstance(image, np.ndarray) else image
+            for image in images
+        ]
+        pixels = self.processor.image_processor(images=given, return_tensors="pt")["pixel_values"]
+        return pixels.to(self.model.device, self.model.dtype)
 
 
 def load(
@@ -71,6 +122,16 @@ def load(
             f"{missing[0]}"
         )
     return Loaded(model.to(place).eval(), processor, str(name))
+
+
+def loaded(name: str | Path) -> Loaded:
+    """`load`, once for all that is measured on a model."""
+    return _loaded(str(name))
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str) -> Loaded:
+    return load(name)
 
 
 def missing_parts(folder: Path) -> list[str]:

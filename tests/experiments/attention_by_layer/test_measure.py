@@ -5,7 +5,6 @@ import pandas as pd
 import torch
 
 from vzlib import notebooks
-from vzlib.experiments import attention as tower
 from vzlib.experiments.attention_by_layer import measure, tell
 from vzlib.tokens import effective_tokens, gini
 
@@ -45,7 +44,7 @@ def test_a_tower_without_cls_has_the_column_mean_alone(tiny_folder, own_store):
     assert set(rows["rule"]) == {"mean"}
 
 
-def test_what_is_stored_needs_no_model(tiny_folder, own_store, monkeypatch):
+def test_what_is_stored_needs_no_model(tiny_folder, own_store, never_loads):
     first = measure.measure(settings(tiny_folder()))
-    monkeypatch.setattr(tower, "load", None)
+    never_loads()
     pd.testing.assert_frame_equal(first, measure.measure(settings(tiny_folder())))

@@ -12,10 +12,10 @@ from tests import tiny
 from vzlib import paper, results
 from vzlib.claims.evidence import COMMON, Evidence, settings_of
 from vzlib.claims.finding import Finding
-from vzlib.experiments import attention as tower
 from vzlib.experiments.claims import ledger, planned, registry
 from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.redundancy import measure as redundancy
+from vzlib.models import load
 from vzlib.notebooks import SCALES, find, parameters
 from vzlib.parameters import validate
 from vzlib.statistics import verdict
@@ -30,7 +30,7 @@ FEW = {
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("VZLIB_STORE_ONLY", raising=False)
-    tower.loaded_model.cache_clear()
+    load._loaded.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,6 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def never_loads(monkeypatch):
-    monkeypatch.setattr(tower, "load", lambda *_: pytest.fail("loaded a model"))
     monkeypatch.setattr("vzlib.models.load.load", lambda *_: pytest.fail("loaded a model"))
 
 
@@ -78,7 +77,6 @@ def test_what_is_stored_is_read_without_a_model(folder, own_store, monkeypatch):
     chosen = Claims(model=folder, scale="quick", evidence=FEW)
     redundancy.measure(settings_of(chosen, "01_redundancy"))
     stored = results.entries()
-    monkeypatch.setattr(tower, "load", lambda *_: pytest.fail("loaded a model"))
     table = ledger.table(chosen).set_index("claim")
     measured = table[table["verdict"].isin(ledger.MEASURED)]
     assert measured.index.tolist() == ["C01", "C02", "C07"]

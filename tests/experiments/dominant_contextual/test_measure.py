@@ -10,13 +10,13 @@ import torch
 from tests import tiny
 from vzlib import results, scenes
 from vzlib.evaluation import evaluate as evaluation
-from vzlib.experiments import attention as tower
 from vzlib.experiments.dominant_contextual import claims as claims_of
 from vzlib.experiments.dominant_contextual import measure as dominant_contextual
 from vzlib.experiments.dominant_contextual.measure import FACTORS, POOLED
 from vzlib.experiments.dominant_contextual.settings import DominantContextual
 from vzlib.experiments.dominant_contextual.variants import EncodedByLayer, encode_by_layer
 from vzlib.methods.visionzip import visionzip, visionzip_paper
+from vzlib.models import load
 from vzlib.models.towers import encode
 from vzlib.tokens import BudgetError
 
@@ -72,8 +72,8 @@ def test_what_is_stored_needs_no_model_and_a_new_total_no_old_one(
     monkeypatch.setattr(dominant_contextual._measure, "__module__", measured.__module__)
     dominant_contextual.measure(settings(folder, totals=(16, 20)))
     assert asked == [20]
-    tower.loaded_model.cache_clear()
-    monkeypatch.setattr(tower, "load", None)
+    load._loaded.cache_clear()
+    monkeypatch.setattr(load, "load", None)
     pd.testing.assert_frame_equal(first, dominant_contextual.measure(settings(folder)))
 
 
@@ -85,7 +85,7 @@ def test_a_tower_without_cls_has_nothing_to_choose_about_it(tiny_folder, own_sto
 def test_impossible_totals_are_all_named_before_a_model_is_loaded(
     tiny_folder, own_store, monkeypatch
 ):
-    monkeypatch.setattr(tower, "load", None)
+    monkeypatch.setattr(load, "load", None)
     with pytest.raises(BudgetError, match=r"totals \[37, 64\] must be at most 36"):
         dominant_contextual.measure(settings(tiny_folder(), totals=(16, 37, 64)))
     with pytest.raises(ValueError, match=r"nowhere\.jsonl"):

@@ -2,9 +2,9 @@ import pandas as pd
 import pytest
 import torch
 
-from vzlib.experiments.attention_maps import pixels_of, tower_of
 from vzlib.experiments.feature_misalignment import measure_points
 from vzlib.experiments.feature_misalignment.measure_points import POINTS, Point, patch_of
+from vzlib.models.load import loaded
 from vzlib.models.towers import attention_rows
 from vzlib.notebooks import settings
 
@@ -24,9 +24,11 @@ def test_maps_are_rows_of_the_tower_and_stored(scene_folder, own_store, never_lo
     own = maps[maps["photograph"] == point.photograph]
     row, column = patch_of(point, 24)
     picture = measure_points.photographs()[point.photograph]
-    tower, pixels = tower_of(scene_folder), pixels_of(scene_folder, picture)
+    model = loaded(scene_folder)
     with torch.no_grad():
-        expected = attention_rows(tower, pixels, queries=[1 + row * 24 + column])[0, 0]
+        expected = attention_rows(
+            model.tower, model.pixels([picture]), queries=[1 + row * 24 + column]
+        )[0, 0]
     assert own["attention"].to_numpy() == pytest.approx(expected[1:].numpy(), rel=1e-4)
     assert own["dominant"].sum() == 53
     never_loads()

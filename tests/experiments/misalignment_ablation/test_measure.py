@@ -14,13 +14,13 @@ from tests import tiny
 from vzlib import scenes
 from vzlib.evaluation.evaluate import Verdict
 from vzlib.evaluation.questions import Asked, Question
-from vzlib.experiments import attention as tower
 from vzlib.experiments.misalignment_ablation import measure as misalignment_ablation
 from vzlib.experiments.misalignment_ablation import tell as misalignment_effects
 from vzlib.experiments.misalignment_ablation.conditions import inside, offer
 from vzlib.experiments.misalignment_ablation.settings import MisalignmentAblation
 from vzlib.methods import method
 from vzlib.methods.inside import Shape, SparseVLM, visual_by_layer
+from vzlib.models import load
 from vzlib.tokens import BudgetError
 from vzlib.tokens.evidence import Encoded
 
@@ -129,7 +129,7 @@ def test_eighteen_at_the_end_is_about_the_released_list_named_64():
 
 
 def test_too_few_layers_are_refused_before_anything_is_loaded(scene_folder, own_store, monkeypatch):
-    monkeypatch.setattr(tower, "load", None)
+    monkeypatch.setattr(load, "load", None)
     with pytest.raises(BudgetError, match="at least 4 layers, not 3"):
         misalignment_ablation.measure(MisalignmentAblation(model=scene_folder))
 
@@ -157,8 +157,8 @@ def test_measured_rows_are_of_the_same_questions_and_come_from_the_store(
     assert drawn["random"] == 2 and drawn["visionzip"] == 1
     once = rows[rows["selector"] == "fastv"].groupby("condition")["seed"].nunique()
     assert once["ex1"] == 1 and once["ex1 random"] == 2
-    monkeypatch.setattr(tower, "load", None)
-    tower.loaded_model.cache_clear()
+    monkeypatch.setattr(load, "load", None)
+    load._loaded.cache_clear()
     pd.testing.assert_frame_equal(rows, misalignment_ablation.measure(settings))
 
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vzlib.experiments.attention_maps import loaded
 from vzlib.experiments.quickstart import measure
+from vzlib.models.load import loaded
 from vzlib.notebooks import settings
 
 

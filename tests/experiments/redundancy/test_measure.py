@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from vzlib import notebooks
-from vzlib.experiments import attention as tower
+from vzlib.experiments import attention
 from vzlib.experiments.redundancy import measure as redundancy
 from vzlib.paths import REPOSITORY
 
@@ -43,11 +43,11 @@ def test_a_tower_without_cls_has_the_column_mean_alone(tiny_folder, own_store, e
     assert np.allclose(rows["weight"].to_numpy().reshape(3, 36), received, atol=1e-6)
 
 
-def test_what_is_stored_needs_no_model_and_no_torch(tiny_folder, own_store, monkeypatch):
+def test_what_is_stored_needs_no_model_and_no_torch(tiny_folder, own_store, never_loads):
     folder = tiny_folder()
     first = redundancy.measure(settings(folder))
     assert len(first) == 2 * 3 * 2 * 37
-    monkeypatch.setattr(tower, "load", None)
+    never_loads()
     again = redundancy.measure(settings(folder))
     pd.testing.assert_frame_equal(first, again)
     code = (
@@ -67,7 +67,7 @@ def test_more_dominant_tokens_than_patches_are_refused_before_any_image(
     few, many = settings(tiny_folder()), settings(tiny_folder(), dominant=(2, 37))
     refused = pytest.raises(ValueError, match=r"dominant=\[2, 37\]: allowed are 1 to 36")
     with monkeypatch.context() as patch, refused:
-        patch.setattr(tower, "_pixels", None)
+        patch.setattr(attention, "_pixels", None)
         redundancy.measure(many)
     redundancy.measure(few)
     with pytest.raises(ValueError, match=r"allowed are 1 to 36"):  # of stored weights too

@@ -56,32 +56,35 @@ def _stored(
     return pd.concat(tables, ignore_index=True)
 
 
-def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.experiments.attention import every_layer
+    from vzlib.models.load import loaded
     from vzlib.tokens import effective_tokens, gini, normalized_entropy, top_share
 
+    model = loaded(name)
     functions = dict(
         zip(MEASURES, (gini, normalized_entropy, top_share, effective_tokens), strict=True)
     )
     chosen = pictures(point["images"], point["count"], point["seed"])
     rows = [
-        (point["images"], picture.name, picture.unit, rule, layer, layer == read, name, value)
+        (point["images"], picture.name, picture.unit, rule, layer, layer == read, measure, value)
         for picture, rule, received, read in every_layer(model, chosen, point["images"])
-        for name, function in functions.items()
+        for measure, function in functions.items()
         for layer, value in enumerate(function(received).tolist(), start=1)
     ]
     columns = ["images", "name", "unit", "rule", "layer", "read", "measure", "value"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _maps(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _maps(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.experiments.attention import every_layer
+    from vzlib.models.load import loaded
 
     kind, number = point["images"], point["shown"]
     chosen = pictures(kind, number + 1, point["seed"])[number:]
     rows = [
         (kind, picture.name, rule, layer, layer == read, patch, weight)
-        for picture, rule, received, read in every_layer(model, chosen, f"map of {kind}")
+        for picture, rule, received, read in every_layer(loaded(name), chosen, f"map of {kind}")
         for layer, weights in enumerate(received.tolist(), start=1)
         for patch, weight in enumerate(weights)
     ]

@@ -64,12 +64,12 @@ def _stored(settings: DominantContextual, total: int, factors: Sequence[str]) ->
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Scores and answers for each of several points of one total."""
     from vzlib.evaluation.evaluate import cls_token, evaluate
-    from vzlib.experiments.attention import loaded_model
     from vzlib.experiments.dominant_contextual.variants import choices, encode_by_layer
+    from vzlib.models import load
     from vzlib.models.tower_parts import depth_of
     from vzlib.models.towers import encode
 
-    loaded = loaded_model(model)
+    loaded = load.loaded(model)
     read = depth_of(loaded.model.model.vision_tower, loaded.model.config.vision_feature_layer)
     total, each = points[0]["total"], points[0]["each"]
     found = [

@@ -47,22 +47,23 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
     )
 
 
-def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
-    from vzlib.experiments.attention_maps import maps_by_layer, pixels_of, scene_patch, tower_of
+def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
+    from vzlib.experiments.attention import maps_by_layer, scene_patch
     from vzlib.experiments.feature_misalignment.attention_shares import (
         attention_shares,
         distances,
         outlines_of,
         places,
     )
-    from vzlib.models.tower_parts import depth_of, has_cls
+    from vzlib.models.load import loaded
+    from vzlib.models.tower_parts import depth_of
 
-    tower = tower_of(model)
-    read, cls, found = depth_of(tower, point["layer"]), has_cls(tower), []
+    model, found = loaded(name), []
+    read, cls = depth_of(model.tower, point["layer"]), model.has_cls
     for index in tqdm(range(point["scenes"]), desc="scenes", unit="image"):
         scene = scenes.make(index)
-        outlines = list(outlines_of(scene, scene_patch(tower, scene.image.shape[0])))
-        for layer, heads in enumerate(maps_by_layer(tower, pixels_of(model, scene.image)), 1):
+        outlines = list(outlines_of(scene, scene_patch(model, scene.image.shape[0])))
+        for layer, heads in enumerate(maps_by_layer(model.tower, model.pixels([scene.image])), 1):
             attention = heads[0].mean(0)
             rows = list(attention_shares(attention, outlines, point["retained"], layer, cls))
             if layer == read:

@@ -72,21 +72,20 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
     )
 
 
-def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     import torch
 
-    from vzlib.experiments.attention_maps import grid_of, pixels_of, tower_of
-    from vzlib.models.tower_parts import has_cls
+    from vzlib.models.load import loaded
     from vzlib.models.towers import attention_rows, encode
     from vzlib.tokens import Budget, select_dominant
 
-    tower, layer = tower_of(model), point["layer"]
-    grid, cls = grid_of(tower), int(has_cls(tower))
+    model, layer = loaded(name), point["layer"]
+    tower, grid, cls = model.tower, model.grid, int(model.has_cls)
     budget = Budget.retain(point["retained"], has_cls=bool(cls))
     rows, columns = np.divmod(np.arange(grid * grid), grid)
     frames, images = [], photographs()
     for place in tqdm(POINTS, desc="points"):
-        pixels = pixels_of(model, images[place.photograph])
+        pixels = model.pixels([images[place.photograph]])
         row, column = patch_of(place, grid)
         query = [cls + row * grid + column]
         with torch.no_grad():

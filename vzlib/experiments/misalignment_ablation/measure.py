@@ -90,10 +90,10 @@ def _ways(settings: MisalignmentAblation) -> list[tuple[str, str]]:
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Points of one seed."""
     from vzlib.evaluation.evaluate import Way, cls_token, judged
-    from vzlib.experiments.attention import loaded_model
     from vzlib.experiments.misalignment_ablation.conditions import inside, offer
+    from vzlib.models import load
 
-    loaded, whole = loaded_model(model), shape_of(model)
+    loaded, whole = load.loaded(model), shape_of(model)
     cls, first = cls_token(loaded), points[0]
     sizes = {name: first[name] for name in ("removed", "offered", "kept")}
     left = {"ex1": whole.visual - first["removed"], "ex2": first["offered"]}

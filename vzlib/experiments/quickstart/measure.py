@@ -13,12 +13,11 @@ from tqdm import tqdm
 
 from vzlib import results, scenes
 from vzlib.evaluation.scoring import plain
-from vzlib.experiments.attention_maps import grid_of, loaded, pixels_of
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
 from vzlib.models.checkpoint import identity
 from vzlib.models.images import open_image
-from vzlib.models.load import Loaded
+from vzlib.models.load import Loaded, loaded
 from vzlib.models.towers import encode
 from vzlib.models.zip import ZippedModel, zip_model
 from vzlib.scenes.pictures import square
@@ -111,20 +110,19 @@ def _ask(asked: Loaded | ZippedModel, image: Image.Image, question: str) -> tupl
 
 @torch.no_grad()
 def _tokens(stock: Loaded, settings: Quickstart, name: str, image: np.ndarray) -> pd.DataFrame:
-    model, pixels = stock.model, pixels_of(stock.name, image)
-    tower = model.model.vision_tower
+    model, pixels = stock.model, stock.pixels([image])
     with (
         zip_model(model, retain=settings.retain, merge=settings.merge) as zipped,
         zipped.record() as seen,
     ):
         model.get_image_features(pixel_values=pixels)
     cls = int(zipped.budget.cls)
-    received = encode(tower, pixels, layer=model.config.vision_feature_layer).scores[0, cls:]
+    received = encode(stock.tower, pixels, layer=stock.layer).scores[0, cls:]
     group = seen[0].assignment[0].cpu()
     dominant, target = torch.zeros_like(group, dtype=torch.bool), torch.zeros_like(group).bool()
     dominant[seen[0].kept[0].cpu()] = True
     target[seen[0].targets[0].cpu()] = True
-    row, column = np.divmod(np.arange(len(received)), grid_of(tower))
+    row, column = np.divmod(np.arange(len(received)), stock.grid)
     columns: dict[str, Any] = {
         "image": name,
         "row": row,

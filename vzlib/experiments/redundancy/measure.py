@@ -47,12 +47,14 @@ def _check(dominant: Sequence[int], patches: int) -> None:
         )
 
 
-def _measure(model: str, dominant: Sequence[int], point: Mapping[str, Any]) -> pd.DataFrame:
-    from vzlib.experiments.attention import patch_count, read_layer, with_cls
+def _measure(name: str, dominant: Sequence[int], point: Mapping[str, Any]) -> pd.DataFrame:
+    from vzlib.experiments.attention import read_layer
+    from vzlib.models.load import loaded
 
-    _check(dominant, patch_count(model))
+    model = loaded(name)
+    _check(dominant, model.patches)
     kind, tables = point["images"], []
-    first = CLS if with_cls(model) else 0
+    first = CLS if model.has_cls else 0
     chosen = pictures(kind, point["count"], point["seed"])
     for picture, rule, received in read_layer(model, chosen, point["layer"], kind):
         columns = {

@@ -41,17 +41,18 @@ def measure(settings: SoftmaxGradient) -> pd.DataFrame:
     )
 
 
-def _measure(model: str, point: Mapping[str, Any]) -> pd.DataFrame:
-    from vzlib.experiments.attention_maps import loaded, maps_by_layer, pixels_of, tower_of
-    from vzlib.models.tower_parts import depth_of, has_cls
+def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
+    from vzlib.experiments.attention import maps_by_layer
+    from vzlib.models.load import loaded
+    from vzlib.models.tower_parts import depth_of
 
-    tower = tower_of(model)
-    read = depth_of(tower, loaded(model).model.config.vision_feature_layer)
+    model = loaded(name)
+    read = depth_of(model.tower, model.layer)
     rows: list[tuple[Any, ...]] = []
     for index in tqdm(range(point["scenes"]), desc="scenes", unit="image"):
-        pixels = pixels_of(model, scenes.make(index).image)
-        for layer, heads in enumerate(maps_by_layer(tower, pixels), start=1):
-            chosen = {"all": heads, "cls": heads[:, :, :1]} if has_cls(tower) else {"all": heads}
+        pixels = model.pixels([scenes.make(index).image])
+        for layer, heads in enumerate(maps_by_layer(model.tower, pixels), start=1):
+            chosen = {"all": heads, "cls": heads[:, :, :1]} if model.has_cls else {"all": heads}
             for queries, attention in chosen.items():
                 common = (index, queries, layer, layer == read)
                 rows += [(*common, *row) for row in _statistics(attention, point["exponential"])]

@@ -99,9 +99,9 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     from vzlib.evaluation.evaluate import Way, before, cls_token, evaluate, patches
-    from vzlib.experiments.attention import loaded_model
+    from vzlib.models import load
 
-    loaded = loaded_model(model)
+    loaded = load.loaded(model)
     cls, visual = cls_token(loaded), patches(loaded)
     everything = before(VANILLA, visual, cls)  # one for all, so that they share its work
     ways: dict[int, list[Way]] = {}

@@ -33,9 +33,9 @@ def measure(settings: TokenBudget, retain: int = 64) -> pd.DataFrame:
 
 def _measure(model: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.evaluation.evaluate import Way, before, cls_token, evaluate, patches
-    from vzlib.experiments.attention import loaded_model
+    from vzlib.models import load
 
-    loaded = loaded_model(model)
+    loaded = load.loaded(model)
     cls, visual = cls_token(loaded), patches(loaded)
     asked = list(questions.read(source, point["each"]))
     count = sum(len(one.questions) for one in asked)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from tests import tiny
-from vzlib.experiments.attention_maps import maps_by_layer, scene_patch
+from vzlib.experiments.attention import maps_by_layer, scene_patch
+from vzlib.models.load import Loaded
 from vzlib.models.towers import attention_rows, received_by_layer
 
 
@@ -38,6 +39,6 @@ def test_refuses_registers():
 
 
 def test_patches_of_a_scene():
-    assert scene_patch(tiny.tower(image_size=192, patch=8), 192) == 8
+    assert scene_patch(Loaded(*tiny.llava(), "24 x 24"), 192) == 8
     with pytest.raises(ValueError, match="7 x 7"):
-        scene_patch(tiny.tower(image_size=56, patch=8), 192)
+        scene_patch(Loaded(*tiny.llava(image_size=56), "7 x 7"), 192)

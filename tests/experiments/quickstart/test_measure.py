@@ -37,21 +37,6 @@ def test_leaves_the_model_stock(measured, scene_folder):
     assert not {"get_image_features", "get_placeholder_mask"} & set(vars(core))
 
 
-@pytest.mark.parametrize(
-    ("given", "truth", "same"),
-    [
-        ("Yes.", "yes", True),
-        ("79", "7 9", True),
-        ("no", "yes", False),
-        ("7 8", "7 9", False),
-        ("A red one.", "red one", True),
-        ("是", "否", False),
-    ],
-)
-def test_compares_answers_as_a_reader_would(given, truth, same):
-    assert (measure._plain(given) == measure._plain(truth)) == same
-
-
 def test_takes_an_image_file(tmp_path):
     Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
     images = measure.images(settings("00_quickstart", photograph=str(tmp_path / "red.png")))

@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from vzlib.experiments.quickstart import tell
 
@@ -14,3 +15,20 @@ def test_groups_are_counted_by_their_patches():
     sizes = tell.group_sizes(tokens)
     assert sizes.loc["scene"].tolist() == [3, 1, 2, 3]
     assert sizes.loc["photograph"].tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "truth", "same"),
+    [
+        ("Yes.", "yes", True),
+        ("79", "7 9", True),
+        ("no", "yes", False),
+        ("7 8", "7 9", False),
+        ("A red one.", "red one", True),
+        ("是", "否", False),
+    ],
+)
+def test_compares_answers_as_a_reader_would(given, truth, same):
+    answers = pd.DataFrame({"truth": [truth], "zipped": [given], "vanilla": [truth]})
+    told = tell.judged(answers)
+    assert told["zipped_right"].tolist() == [same] and told["vanilla_right"].all()

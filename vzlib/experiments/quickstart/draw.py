@@ -19,7 +19,7 @@ COLUMNS = (0.03, 0.55)  # where the answers before and after begin
 def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.ndarray]) -> Figure:
     """One row per image: image | attention received | tokens that stay | answers.
 
-    answers, tokens, images: of `measure`.
+    answers: of `tell.judged`. tokens, images: of `measure`.
     """
     drawn = Figure(figsize=(TEXT, 1.5 * len(images) + 0.42))
     axes = drawn.subplots(

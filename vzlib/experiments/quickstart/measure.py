@@ -12,7 +12,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from vzlib import results, scenes
-from vzlib.evaluation.scoring import plain
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
 from vzlib.models.checkpoint import identity
@@ -54,7 +53,7 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Answers before and after zipping, and where every visual token went; stored if known.
 
     Columns of the answers: image, task, question, truth, zipped, vanilla (what they answered),
-    zipped_positions, vanilla_positions (visual tokens in the prompt), zipped_right, vanilla_right.
+    zipped_positions, vanilla_positions (visual tokens in the prompt).
     Columns of the tokens: image, row, column, received (attention), dominant (kept as it is),
     group (of the contextual token it was merged into, -1 if none), target (it names its group).
     Raises ValueError for a model, a photograph or a budget that there is not.
@@ -77,16 +76,7 @@ def _measure(model: str, settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFra
     for question in tqdm(questions(settings), desc="questions"):
         rows.append((*question, *ask_both(stock, shown[question[0]], question[2], settings)))
     columns = [*QUESTION, "zipped", "zipped_positions", "vanilla", "vanilla_positions"]
-    answers = pd.DataFrame(rows, columns=columns)
-    for which in ("zipped", "vanilla"):
-        given = answers[which].map(_plain)
-        answers[f"{which}_right"] = given == answers["truth"].map(_plain)
-    return answers, pd.concat(tokens, ignore_index=True)
-
-
-def _plain(answer: str) -> str:
-    """As scores compare answers, and without spaces within: "The 7 9." is "79"."""
-    return "".join(character for character in plain(answer) if character.isalnum())
+    return pd.DataFrame(rows, columns=columns), pd.concat(tokens, ignore_index=True)
 
 
 def ask_both(

@@ -1,6 +1,20 @@
-"""What 00_quickstart counts: how the tokens that do not stay were merged."""
+"""What 00_quickstart says: which answers are right, and how the other tokens were merged."""
 
 import pandas as pd
+
+from vzlib.evaluation.scoring import plain
+
+
+def judged(answers: pd.DataFrame) -> pd.DataFrame:
+    """The answers of `measure`, with columns zipped_right and vanilla_right."""
+    truth = answers["truth"].map(_plain)
+    right = {f"{who}_right": answers[who].map(_plain) == truth for who in ("zipped", "vanilla")}
+    return answers.assign(**right)
+
+
+def _plain(answer: str) -> str:
+    """As scores compare answers, and without spaces within: "The 7 9." is "79"."""
+    return "".join(character for character in plain(answer) if character.isalnum())
 
 
 def group_sizes(tokens: pd.DataFrame) -> pd.DataFrame:

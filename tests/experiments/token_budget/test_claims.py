@@ -3,6 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from transformers import (
+    CLIPVisionConfig,
+    Dinov2Config,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaNextConfig,
+    SiglipVisionConfig,
+    ViTConfig,
+)
 
 from vzlib.claims.evidence import Evidence
 from vzlib.experiments.claims.settings import Claims
@@ -100,19 +109,45 @@ def test_losses_that_differ_by_task():
     assert "of one kind, TextVQA" in token_budget.by_task(Given(alone)).note
 
 
-def test_claims_about_other_models_are_asked_of_those_alone(monkeypatch):
-    levels = FULL | {("visionzip", 64): (0.89, 0.89, 0.89)}
-    assert decide("C29", levels).note == "needs the weights of LLaVA-1.5-13B"
-    on_13b = Given(answers(levels), model="llava-hf/llava-1.5-13b-hf")
-    assert token_budget.CLAIMS["C29"](on_13b).verdict == "found"
-    assert "has a CLS token" in decide("C14", levels).note
+LEVELS = FULL | {("visionzip", 64): (0.89, 0.89, 0.89)}
+THIRTEEN = LlamaConfig(hidden_size=5120, intermediate_size=13824, num_hidden_layers=40)
 
-    class Siglip:
-        vision_config = type("Config", (), {"model_type": "siglip_vision_model"})
 
-    monkeypatch.setattr(token_budget, "configuration", lambda _: Siglip)
-    assert decide("C14", levels).verdict == "found"
-    assert decide("S03", levels).verdict == "opposite"  # it works without a CLS token
+def saved(folder, kind, **parts):
+    """A folder with this configuration and no weights, whose name says nothing of it."""
+    kind(**parts).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "verdict"),
+    [(LlavaConfig, THIRTEEN, "found"), (LlavaConfig, LlamaConfig(), "not measurable here"),
+     (LlavaNextConfig, THIRTEEN, "not measurable here")],
+)  # fmt: skip
+def test_a_claim_about_13b_is_asked_of_models_of_that_shape(tmp_path, kind, text, verdict):
+    folder = saved(tmp_path / "7b", kind, vision_config=CLIPVisionConfig(), text_config=text)
+    one = token_budget.CLAIMS["C29"](Given(answers(LEVELS), model=folder))
+    assert one.verdict == verdict
+    assert verdict == "found" or one.note == "needs the weights of LLaVA-1.5-13B"
+
+
+@pytest.mark.parametrize(
+    ("tower", "asked"),
+    [(SiglipVisionConfig(), True), (CLIPVisionConfig(), False), (Dinov2Config(), False),
+     (ViTConfig(), False)],
+)  # fmt: skip
+def test_claims_about_a_tower_without_cls_are_asked_of_those(tmp_path, tower, asked):
+    folder = saved(tmp_path, LlavaConfig, vision_config=tower, text_config=LlamaConfig())
+    given = Given(answers(LEVELS), model=folder)
+    works, fails = (token_budget.CLAIMS[claim](given) for claim in ("C14", "S03"))
+    if asked:
+        assert (works.verdict, fails.verdict) == ("found", "opposite")
+    else:
+        assert (
+            works.note
+            == fails.note
+            == ("needs a LLaVA whose tower has no CLS token, such as SigLIP's")
+        )
 
 
 def test_an_interval_picked_from_several_holds_for_all():

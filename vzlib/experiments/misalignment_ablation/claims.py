@@ -7,14 +7,13 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import Finding, decided
+from vzlib.claims.finding import CHANGE, Finding, decided
 from vzlib.experiments.misalignment_ablation import tell as misalignment_effects
 from vzlib.statistics import verdict
 from vzlib.statistics.intervals import Interval, written
 
 NOTEBOOK = "05_misalignment_ablation"
 SELECTOR = "sparsevlm"  # that of the paper
-CHANGE = "% change of the accuracy"
 EXPERIMENTS = {"C11": "Ex1", "C12": "Ex2"}
 
 

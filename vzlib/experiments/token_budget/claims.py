@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
-from vzlib.claims.finding import Finding, decided, not_measurable
+from vzlib.claims.finding import PERCENT, Finding, decided, not_measurable
 from vzlib.models.checkpoint import configuration
+from vzlib.models.tower_parts import FAMILIES
 from vzlib.statistics import verdict
 from vzlib.statistics.comparison import QUESTION, paired_difference, percent_of
 from vzlib.statistics.intervals import Interval, written
@@ -23,13 +25,12 @@ from vzlib.statistics.several import largest
 
 NOTEBOOK = "06_token_budget"
 VANILLA, ZIPPED = "vanilla", "visionzip"
-INSIDE = ("fastv", "sparsevlm")
 # By claim: at which budget VisionZip keeps how much of vanilla, and whom it beats at which.
 KEEPS = {"C15": 64, "C16": 128, "C17": 192}
 BEATS = {"C18": ("fastv", 64), "C19": ("sparsevlm", 64), "C20": ("fastv", 192),
          "C21": ("sparsevlm", 192)}  # fmt: skip
 LARGE = ".venv/bin/python -m vzlib.runs.reproduce 06 15 --scale paper"  # asks LLaVA-1.5-7B
-PERCENT, POINTS = "% of the accuracy with all tokens", "points of accuracy"
+POINTS = "points of accuracy"
 
 
 def kept(rows: pd.DataFrame, budget: int, least: float) -> Finding:
@@ -181,9 +182,10 @@ def _against_others(rows: pd.DataFrame, task: str) -> pd.DataFrame:
 
 def without_cls(rule: verdict.Rule, evidence: Evidence, budget: int = 64) -> Finding:
     """C14, S03: what is kept where the tower has no CLS token."""
-    config: Any = configuration(evidence.chosen.model)
-    if not config.vision_config.model_type.startswith("siglip"):
-        return not_measurable("the tower of this model has a CLS token; needs a LLaVA with SigLIP")
+    tower: Any = configuration(evidence.chosen.model).vision_config
+    family = FAMILIES.get(MODEL_MAPPING_NAMES.get(tower.model_type, ""))
+    if family is None or family.cls:
+        return not_measurable("needs a LLaVA whose tower has no CLS token, such as SigLIP's")
     rows = evidence.rows(NOTEBOOK, methods=(ZIPPED,), budgets=(budget,))
     least = _printed("S01")
     one = kept(rows, budget, least)
@@ -192,7 +194,10 @@ def without_cls(rule: verdict.Rule, evidence: Evidence, budget: int = 64) -> Fin
 
 def on_13b(evidence: Evidence, budget: int = 64) -> Finding:
     """C29 differs from C15 by the model alone, so it is asked of a 13B model only."""
-    if "13b" not in evidence.chosen.model.lower():
+    config: Any = configuration(evidence.chosen.model)
+    text = config.get_text_config()
+    shape = (config.model_type, text.num_hidden_layers, text.hidden_size)
+    if shape != ("llava", 40, 5120):
         return not_measurable(
             "needs the weights of LLaVA-1.5-13B", f"{LARGE} -p model llava-hf/llava-1.5-13b-hf"
         )

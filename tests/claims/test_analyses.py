@@ -13,18 +13,24 @@ from vzlib.experiments.misalignment_ablation import claims as misalignment_ablat
 
 
 class Given(Evidence):
-    """Evidence with these rows, whatever is asked for."""
+    """Evidence with made-up rows of one notebook, by function; gives no more than is asked for."""
 
-    def __init__(self, rows):
+    def __init__(self, notebook, rows):
         super().__init__(Claims())
-        self.given = rows
+        self.notebook, self.given = notebook, rows
 
     def rows(self, notebook, function="measure", **only):
-        return self.given
+        assert notebook == self.notebook
+        given = self.given[function]
+        settings = self.settings(notebook).model_copy(update=only)
+        type(settings).model_validate(settings.model_dump())  # such settings there can be
+        for name, values in only.items():
+            given = given[given[name.removesuffix("s")].isin(values)]
+        return given
 
 
-def decide(analysis, claim, rows):
-    return analysis.CLAIMS[claim](Given(rows))
+def decide(analysis, claim, rows, **more):
+    return analysis.CLAIMS[claim](Given(analysis.NOTEBOOK, {"measure": rows, **more}))
 
 
 def ablation(baseline=0.8, ex1=0.8, ex2=0.8, dominant=5.0):
@@ -113,7 +119,7 @@ def test_times_are_of_a_geometry_and_a_device(monkeypatch):
     monkeypatch.setattr(efficiency_verdicts, "verdicts", lambda *_: table)
     times = pd.DataFrame({"device": "a processor", "round": [1, 1, 2]})
     fast, whole, memory, missing = (
-        decide(efficiency, claim, times) for claim in ("C35", "C36", "C42", "C40")
+        decide(efficiency, claim, times, costs=times) for claim in ("C35", "C36", "C42", "C40")
     )
     assert fast.verdict == "not found" and fast.n == 2
     assert fast.model == "llava-small and llava-small-2x, a processor"

@@ -1,12 +1,17 @@
 """The figure of the ledger shows every claim, and numbers beside the paper's where there are."""
 
 import pandas as pd
+import pytest
+from matplotlib.colors import same_color
 from matplotlib.text import Text
 
 from vzlib import paper
+from vzlib.claims.finding import CHANGE, PERCENT
 from vzlib.experiments.claims import ledger
 from vzlib.experiments.claims.draw import claims, claims_table
 from vzlib.experiments.claims.settings import Claims
+from vzlib.plotting.style import look
+from vzlib.statistics.verdict import VERDICTS
 
 
 def made_up(monkeypatch, tmp_path):
@@ -14,8 +19,8 @@ def made_up(monkeypatch, tmp_path):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / "figures"))
     table = ledger.table(Claims(scale="quick"))
     measured = table["claim"].isin(["C15", "C16", "C11", "C35"])
-    units = {"C11": ledger.CHANGE, "C35": "times as fast, prefill, a model at 160 tokens"}
-    unit = table["claim"].map(units).fillna(ledger.PERCENT)
+    units = {"C11": CHANGE, "C35": "times as fast, prefill, a model at 160 tokens"}
+    unit = table["claim"].map(units).fillna(PERCENT)
     table.loc[measured, ["value", "low", "high", "verdict"]] = (50.0, 40.0, 60.0, "found")
     return table.assign(unit=unit.where(measured, ""))
 
@@ -30,10 +35,55 @@ def test_a_tile_for_every_claim_and_a_panel_for_every_unit(monkeypatch, tmp_path
     assert set(paper.claims().index) <= texts
     tiles, change, kept, speed = figure.axes
     assert len(tiles.patches) == 57
-    assert (change.get_xlabel(), kept.get_xlabel()) == (ledger.CHANGE, ledger.PERCENT)
+    assert (change.get_xlabel(), kept.get_xlabel()) == (CHANGE, PERCENT)
     assert speed.get_xlabel() == "times as fast"
     stars = [line.get_xdata()[0] for line in kept.lines if line.get_marker() == "*"]
     assert stars == [94.0, 97.6]
+
+
+def test_every_tile_has_the_colour_and_the_mark_of_its_verdict(monkeypatch, tmp_path):
+    table = made_up(monkeypatch, tmp_path)
+    given = [VERDICTS[number % len(VERDICTS)] for number in range(len(table))]
+    table["verdict"] = given
+    axes = claims(table, ledger.comparable(table)).axes[0]
+    tiles = {}  # by where they lie
+    for patch in axes.patches:
+        tiles[patch.get_x() + patch.get_width() / 2, round(patch.get_y(), 3)] = patch
+    marks = {(line.get_xdata()[0], int(line.get_ydata()[0])): line for line in axes.lines}
+    seen = {}
+    for text in axes.texts:
+        x, y = text.get_position()
+        tile, mark = tiles[x, int(y)], marks[x, int(y)]
+        seen[text.get_text()] = (tile, mark)
+    assert set(seen) == set(table["claim"])
+    for claim, verdict in zip(table["claim"], given, strict=True):
+        tile, mark = seen[claim]
+        filled = look(verdict).line == "-"
+        assert same_color(tile.get_edgecolor(), look(verdict).colour), claim
+        face = look(verdict).colour if filled else "white"
+        assert same_color(tile.get_facecolor(), face), claim
+        assert mark.get_marker() == look(verdict).marker
+        assert tile.get_linestyle() == look(verdict).line
+    told = {(look(name).colour, look(name).line) for name in VERDICTS}
+    assert len(told) == len(VERDICTS)  # or a tile would not tell them apart
+
+
+def test_measured_numbers_stand_at_their_values_with_their_intervals(monkeypatch, tmp_path):
+    table = made_up(monkeypatch, tmp_path)
+    table.loc[table["claim"] == "C16", ["value", "low", "high", "verdict"]] = (
+        80.0, 70.0, 85.0, "opposite",
+    )  # fmt: skip
+    kept = claims(table, ledger.comparable(table)).axes[2]
+    bars = {}
+    for container in kept.containers:
+        (segment,) = container.lines[2][0].get_segments()
+        value, place = (float(each[0]) for each in container.lines[0].get_data())
+        bars[place] = (value, *segment[:, 0], container.lines[0].get_color())
+    names = [text.get_text() for text in kept.get_yticklabels()]
+    assert names == ["C15", "C16"]
+    assert bars[0][:3] == pytest.approx((50, 40, 60)) and bars[1][:3] == pytest.approx((80, 70, 85))
+    assert same_color(bars[0][3], look("found").colour)
+    assert same_color(bars[1][3], look("opposite").colour)
 
 
 def test_without_numbers_the_tiles_stand_alone(monkeypatch, tmp_path):

@@ -1,22 +1,20 @@
 """The ledger has every claim once, reads the store alone, and says what is missing."""
 
-import ast
 import json
 import shlex
 
-import nbformat
 import pandas as pd
 import pytest
 
 from tests import tiny
-from vzlib import paper, results
+from vzlib import notebooks, paper, results
 from vzlib.claims.evidence import COMMON, Evidence, settings_of
 from vzlib.claims.finding import Finding
-from vzlib.experiments.claims import ledger, planned, registry
+from vzlib.experiments.claims import ledger, registry
 from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.redundancy import measure as redundancy
 from vzlib.models import load
-from vzlib.notebooks import SCALES, find, parameters
+from vzlib.notebooks import SCALES, defaults, find, parameters
 from vzlib.parameters import validate
 from vzlib.statistics import verdict
 
@@ -48,16 +46,24 @@ def never_loads(monkeypatch):
 
 
 def test_every_claim_is_decided_exactly_once():
-    entered = [claim for analysis in registry.ANALYSES for claim in analysis.CLAIMS]
-    entered += [claim for claims in planned.NOTEBOOK_OF.values() for claim in claims]
-    entered += [claim for claims in planned.MODEL_OF.values() for claim in claims]
+    entered = [claim for analysis in registry.analyses() for claim in analysis.CLAIMS]
+    entered += registry.PLANNED.read_text().split()[1:]
+    entered = [line.partition(",")[0] for line in entered]
     assert sorted(entered) == sorted(paper.claims().index)
     assert len(entered) == 57
 
 
 def test_a_claim_that_two_analyses_decide_is_refused(monkeypatch):
-    monkeypatch.setattr(registry, "ANALYSES", (*registry.ANALYSES, registry.ANALYSES[0]))
-    with pytest.raises(ValueError, match="redundancy: C01, C02, C07 decided twice"):
+    all_of_them = [*registry.analyses(), next(registry.analyses())]
+    monkeypatch.setattr(registry, "analyses", lambda: all_of_them)
+    with pytest.raises(ValueError, match=r"redundancy\.claims: C01, C02, C07 decided twice"):
+        registry.findings(Evidence(Claims()))
+
+
+def test_a_claim_that_is_decided_and_still_planned_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "planned.csv").write_text("claim,notebook,model\nC07,10_training,\n")
+    monkeypatch.setattr(registry, "PLANNED", tmp_path / "planned.csv")
+    with pytest.raises(ValueError, match=r"redundancy\.claims: C07 decided twice"):
         registry.findings(Evidence(Claims()))
 
 
@@ -99,7 +105,7 @@ def test_what_is_stored_is_read_without_a_model(folder, own_store, monkeypatch):
 def test_the_command_measures_what_the_ledger_asks_for(chosen, monkeypatch):
     monkeypatch.setattr(registry, "_found", lambda *_: Finding(verdict.NOT_YET))
     found = registry.findings(Evidence(chosen))
-    for analysis in registry.ANALYSES:
+    for analysis in registry.analyses():
         (claim, *_) = analysis.CLAIMS
         words = shlex.split(found[claim].command)
         scale = next((w.removeprefix("SCALE=") for w in words if w.startswith("SCALE=")), "default")
@@ -111,25 +117,12 @@ def test_the_command_measures_what_the_ledger_asks_for(chosen, monkeypatch):
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_a_notebook_by_itself_measures_what_the_ledger_asks_for(scale):
-    for analysis in registry.ANALYSES:
+    for analysis in registry.analyses():
         own = parameters(analysis.NOTEBOOK, scale)
         chosen = Claims(**{name: own[name] for name in COMMON if name in own}, scale=scale)
         assert settings_of(chosen, analysis.NOTEBOOK) == validate(
-            analysis.NOTEBOOK[3:], _cell(analysis.NOTEBOOK) | own
+            analysis.NOTEBOOK[3:], defaults(*find([analysis.NOTEBOOK])) | own
         )
-
-
-def _cell(notebook):
-    """The parameters that a notebook's cell gives; papermill overrides them, not the defaults."""
-    (path,) = find([notebook])
-    (cell,) = (
-        cell
-        for cell in nbformat.read(path, as_version=4).cells
-        if "parameters" in cell.metadata.get("tags", ())
-    )
-    return {
-        node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body
-    }
 
 
 @pytest.mark.parametrize(
@@ -142,8 +135,9 @@ def _cell(notebook):
     ],
 )
 def test_evidence_that_there_cannot_be_is_refused(evidence, message):
-    with pytest.raises(ValueError, match=message):
-        validate("claims", {"evidence": evidence})
+    settings = validate("claims", {"model": "/nowhere", "evidence": evidence})
+    with pytest.raises(ValueError, match=message):  # before anything is asked of the model
+        ledger.table(settings)
 
 
 def test_a_model_or_questions_that_there_are_not_are_refused_at_once(folder, own_store):
@@ -154,13 +148,12 @@ def test_a_model_or_questions_that_there_are_not_are_refused_at_once(folder, own
 
 
 def test_a_planned_notebook_has_a_command_when_it_is_there(monkeypatch, tmp_path):
-    evidence = Evidence(Claims())
-    monkeypatch.setattr(planned, "NOTEBOOKS", tmp_path)
-    before = planned.findings(evidence)["C44"]
+    present = find()
+    before = registry.planned()["C44"]
     assert before.verdict == verdict.NOT_YET and before.command == ""
     assert "10_training is still to be written" in before.note
-    (tmp_path / "10_training.ipynb").touch()
-    assert planned.findings(evidence)["C44"].command == "make reproduce NOTEBOOKS=10"
+    monkeypatch.setattr(notebooks, "find", lambda: [*present, tmp_path / "10_training.ipynb"])
+    assert registry.planned()["C44"].command == "make reproduce NOTEBOOKS=10"
 
 
 def test_sections_and_the_conclusion():

@@ -3,59 +3,40 @@
 import pandas as pd
 
 from vzlib import paper
-from vzlib.claims.evidence import Evidence
+from vzlib.claims.evidence import Evidence, check
+from vzlib.claims.finding import COMPARABLE, as_table
 from vzlib.evaluation import questions
 from vzlib.experiments.claims.registry import findings
 from vzlib.experiments.claims.settings import Claims
-from vzlib.experiments.misalignment_ablation.claims import CHANGE
-from vzlib.experiments.token_budget.claims import PERCENT
 from vzlib.models.checkpoint import identity
 from vzlib.statistics import verdict
-from vzlib.statistics.intervals import written
 
-# Units, up to a comma, in which the paper's number says the same kind of thing.
-COMPARABLE = (PERCENT, CHANGE, "times as fast")
 MEASURED = (verdict.FOUND, verdict.OPPOSITE, verdict.NOT_FOUND)
 
 
 def table(chosen: Claims) -> pd.DataFrame:
     """One row per claim, in the paper's order; nothing is measured, and no weights are loaded.
 
-    Columns: claim (id), says, where, section, quantity, paper (its value), verdict, measured (value
-    and 95 % interval in words), value, low, high, unit, n, data (what n counts), rule, model, note,
-    command.
+    Columns: those of `vzlib.claims.finding.as_table`, and where, section and quantity of the claim.
 
-    Raises ValueError for a model or questions that there are not.
+    Raises ValueError for a model or questions that there are not, and ParameterError for evidence
+    that there cannot be.
     """
+    check(chosen)
     identity(chosen.model)
     questions.check(chosen.questions)
     told, found = paper.claims(), findings(Evidence(chosen))
-    rows = []
-    for claim, text in told.iterrows():
-        one = found[str(claim)]
-        what = f"questions ({chosen.questions})" if one.data == "questions" else one.data
-        rows.append(
-            {
-                "claim": claim,
-                "says": text["claim"],
-                "where": text["where"],
-                "section": section(text["where"]),
-                "quantity": text["quantity"],
-                "paper": text["paper_value"],
-                "verdict": one.verdict,
-                "measured": f"{written(one.interval)} {one.unit}".strip(),
-                **one.interval._asdict(),
-                "unit": one.unit,
-                "n": one.n,
-                "data": what,
-                "rule": one.rule,
-                "model": one.model or chosen.model if one.verdict in MEASURED else "",
-                "note": one.note,
-                "command": one.command,
-            }
-        )
-    table = pd.DataFrame(rows)
-    return table.assign(n=table["n"].where(table["n"] > 0).astype("Int64"))
+    rows = as_table((claim, found[claim]) for claim in map(str, told.index))
+    own = told.loc[rows["claim"], ["where", "quantity"]].reset_index(drop=True)
+    measured = rows["verdict"].isin(MEASURED)
+    asked = rows["data"] == "questions"
+    return rows.assign(
+        **own,
+        section=own["where"].map(section),
+        n=rows["n"].where(rows["n"] > 0).astype("Int64"),
+        data=rows["data"].mask(asked, f"questions ({chosen.questions})"),
+        model=rows["model"].replace("", chosen.model).where(measured, ""),
+    )
 
 
 def section(where: str) -> str:

@@ -1,15 +1,19 @@
-"""Which analysis decides which claim."""
+"""Which analysis decides which claim, and what is waited for by those that none decides yet."""
 
+import csv
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from vzlib import notebooks, results
 from vzlib.claims.evidence import DoesNotFit, Evidence
 from vzlib.claims.finding import Finding, not_measurable
-from vzlib.experiments.claims import planned
 from vzlib.parameters import EXPERIMENTS
 from vzlib.statistics import verdict
+
+# By claim: the notebook that is to measure it, or the model that it is about.
+PLANNED = Path(__file__).with_name("planned.csv")
 
 
 def analyses() -> Iterator[Any]:
@@ -23,9 +27,9 @@ def analyses() -> Iterator[Any]:
 def findings(evidence: Evidence) -> dict[str, Finding]:
     """What was found of every claim, by id.
 
-    Raises ValueError if two analyses decide on one claim.
+    Raises ValueError if a claim is decided twice, or decided and still planned.
     """
-    found = planned.findings(evidence)
+    found = planned()
     for analysis in analyses():
         if twice := found.keys() & analysis.CLAIMS.keys():
             raise ValueError(f"{analysis.__name__}: {', '.join(sorted(twice))} decided twice")
@@ -36,6 +40,24 @@ def findings(evidence: Evidence) -> dict[str, Finding]:
             own = notebooks.command(analysis.NOTEBOOK, settings) if here else ""
             found[claim] = one._replace(command=one.command or own)
     return found
+
+
+def planned() -> dict[str, Finding]:
+    """What is told of the claims that no analysis decides yet; the same for every model."""
+    present = [path.stem for path in notebooks.find()]
+    with PLANNED.open(encoding="utf-8", newline="") as file:
+        return {row["claim"]: _waits(row, present) for row in csv.DictReader(file)}
+
+
+def _waits(row: dict[str, str], present: list[str]) -> Finding:
+    notebook, model = row["notebook"], row["model"]
+    if model:
+        why = f"needs {model}: its weights, and a way to zip it, which vzlib does not have yet"
+        return not_measurable(why)
+    if notebook in present:
+        command = f"make reproduce NOTEBOOKS={notebook[:2]}"
+        return Finding(verdict.NOT_YET, note="not entered in this ledger yet", command=command)
+    return Finding(verdict.NOT_YET, note=f"the notebook {notebook} is still to be written")
 
 
 def _found(function: Callable[[Evidence], Finding], evidence: Evidence) -> Finding:

@@ -110,9 +110,9 @@ def test_the_command_measures_what_the_ledger_asks_for(chosen, monkeypatch):
         words = shlex.split(found[claim].command)
         scale = next((w.removeprefix("SCALE=") for w in words if w.startswith("SCALE=")), "default")
         pairs = [(words[i + 1], words[i + 2]) for i, word in enumerate(words) if word == "-p"]
-        values = parameters(analysis.NOTEBOOK, scale)
-        values |= {name: json.loads(value) for name, value in pairs}
-        assert validate(analysis.NOTEBOOK[3:], values) == settings_of(chosen, analysis.NOTEBOOK)
+        values = {name: json.loads(value) for name, value in pairs}
+        measured = notebooks.settings(analysis.NOTEBOOK, scale, **values)
+        assert measured == settings_of(chosen, analysis.NOTEBOOK)
 
 
 @pytest.mark.parametrize("scale", SCALES)

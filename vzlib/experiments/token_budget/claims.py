@@ -183,7 +183,7 @@ def _against_others(rows: pd.DataFrame, task: str) -> pd.DataFrame:
 def without_cls(rule: verdict.Rule, evidence: Evidence, budget: int = 64) -> Finding:
     """C14, S03: what is kept where the tower has no CLS token."""
     tower: Any = configuration(evidence.chosen.model).vision_config
-    family = FAMILIES.get(MODEL_MAPPING_NAMES.get(tower.model_type, ""))
+    family = FAMILIES.get(str(MODEL_MAPPING_NAMES.get(tower.model_type)))
     if family is None or family.cls:
         return not_measurable("needs a LLaVA whose tower has no CLS token, such as SigLIP's")
     rows = evidence.rows(NOTEBOOK, methods=(ZIPPED,), budgets=(budget,))

@@ -1,5 +1,4 @@
 from .models.answer import answer as answer
-from .models.fingerprint import fingerprint as fingerprint
 from .models.images import open_image as open_image
 from .models.load import Loaded as Loaded
 from .models.load import load as load

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vzlib import scenes
-from vzlib.evaluation.evaluate import Way, before, cls_token, evaluate, patches
+from vzlib.evaluation.evaluate import Way, before, evaluate
 from vzlib.evaluation.questions import of_scenes
 from vzlib.models.load import Loaded
 from vzlib.tokens import BudgetError
@@ -29,7 +29,7 @@ def answers(
     Columns: method, retained, task, image, question, answer, score. Raises ValueError for an
     unknown method and BudgetError for an impossible budget, before any scene is made.
     """
-    count, cls = patches(loaded), cls_token(loaded)
+    count, cls = loaded.patches, loaded.has_cls
     ways = []
     for number, (name, retain) in enumerate(points):
         if not 1 <= retain <= count:

@@ -20,7 +20,6 @@ from vzlib.evaluation.questions import Asked, Question
 from vzlib.methods import method
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
-from vzlib.models.tower_parts import has_cls, token_count
 from vzlib.models.towers import encode
 from vzlib.tokens.evidence import Encoded
 
@@ -103,15 +102,13 @@ def judged(
     max_new_tokens: int = ANSWER,
 ) -> Iterator[tuple[list[Asked], Encoded, list[list[list[Verdict]]]]]:
     """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
-    model, processor = loaded.model, loaded.processor
-    tower, layer = model.model.vision_tower, model.config.vision_feature_layer
+    tower, layer = loaded.tower, loaded.layer
     asked = list(asked)
     bar = tqdm(total=len(asked), desc="images", unit="image", disable=not progress)
     for number, images in enumerate(_batches(asked)):
         pictures = [open_image(one.image) for one in images]
-        pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
         with torch.no_grad():
-            encoded = look(tower, pixels.to(model.device, model.dtype), layer=layer)
+            encoded = look(tower, loaded.pixels(pictures), layer=layer)
             draw = seed * 1_000_003 + number
             yield images, encoded, _verdicts(loaded, ways, images, encoded, draw, max_new_tokens)
         bar.update(len(images))
@@ -146,10 +143,9 @@ def _batches(asked: Iterable[Asked]) -> Iterator[list[Asked]]:
 
 def patches(loaded: Loaded) -> int:
     """Patches that the tower of a model cuts an image into."""
-    tower = loaded.model.model.vision_tower
-    return token_count(tower) - has_cls(tower)
+    return loaded.patches
 
 
 def cls_token(loaded: Loaded) -> bool:
     """Whether the first token of a model's tower is a CLS token."""
-    return has_cls(loaded.model.model.vision_tower)
+    return loaded.has_cls

@@ -1,88 +1,191 @@
 """Which model a name stands for, found out without loading it, so that stored results need none."""
 
 import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vzlib.models.device import device_named, dtype_named
+from vzlib.models.digests import digest
+from vzlib.models.hub import LoadError, commit, first_line
 from vzlib.paths import CHECKPOINTS
 
-WHOLE = 256 * 2**20  # bytes up to which a file is read whole; of a larger one both ends are read
-END = 2**20
+# What a model computes depends on these files of its folder, and on no others.
+COUNTS = (
+    "*config*.json",
+    "*.safetensors",
+    "*.bin",
+    "*.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "*tokens*.json",
+    "*.model",
+    "chat_template*",
+    "additional_chat_templates/*",
+)
+HUB_NAME = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@(.+))?")
 
 
-def identity(name: str) -> str:
-    """A name for exactly these weights, configuration, tokenizer and processor.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model, its weights and the numbers it computes in.
 
-    name: "pico", a local folder, or a hub name, as `vzlib.load` takes them. A folder is identified
-    by its files, a hub model by its commit: the one in the cache, else the newest on the hub.
-
-    Raises ValueError for a name that leads nowhere.
+    name: as it was typed. source: a folder (absolute) or a name on the hub. revision: its commit
+    there, None for a folder. device: "cpu", "cuda:0". dtype: "float32", "bfloat16" or "float16".
+    offline: whether all of it has to come from this machine.
     """
-    folder = _folder(name)
-    return _of_folder(folder) if folder.is_dir() else f"{name}@{_commit(name)}"
+
+    name: str
+    source: str
+    revision: str | None
+    device: str
+    dtype: str
+    quantisation: str | None = None
+    offline: bool = field(default=True, compare=False)
 
 
-def configuration(name: str) -> Any:
-    """The configuration of a model without its weights, named as for `identity`.
+def resolve(
+    name: "str | Path | Checkpoint", *, device: Any = "auto", dtype: Any = "auto"
+) -> Checkpoint:
+    """What a name stands for. Reads no weights, and asks no hub where a folder is meant.
 
-    Raises ValueError for a name that leads nowhere.
+    name: a folder below `checkpoints/` ("pico" for pico-llava), any other folder, relative ones
+        from where the process is, or a hub name such as "llava-hf/llava-1.5-7b-hf", with
+        "@revision" behind it for another branch, tag or commit than main.
+    device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
+
+    Raises LoadError (a ValueError) for a name that leads nowhere, and for a device or dtype that
+    there is not.
+    """
+    if isinstance(name, Checkpoint):
+        return name
+    place = device_named(device)
+    number = dtype_named(dtype, place)
+    if not isinstance(name, str | Path):
+        raise LoadError(f"model {name!r} is no name; {_allowed()}")
+    typed = str(name)
+    if folder := _folder(typed):
+        return Checkpoint(typed, str(folder), None, place, number)
+    hub = HUB_NAME.fullmatch(typed)
+    if isinstance(name, Path) or not hub or not _valid(hub[1]):
+        raise LoadError(_nowhere(typed))
+    revision, offline = commit(hub[1], hub[2] or "main")
+    return Checkpoint(typed, hub[1], revision, place, number, offline=offline)
+
+
+def identity(name: "str | Path | Checkpoint") -> str:
+    """Names exactly these weights, configuration, tokenizer and processor, and how they compute.
+
+    A folder is known by every byte of the files that count, a hub model by the commit that `load`
+    takes; both further by dtype and kind of device, as they give different numbers.
+
+    Raises LoadError for a name that leads nowhere and for a folder without a model.
+    """
+    checkpoint = resolve(name)
+    if checkpoint.revision:
+        what = f"{checkpoint.source}@{checkpoint.revision}"
+    else:
+        what = _of_folder(Path(checkpoint.source))
+    kind = checkpoint.device.partition(":")[0]
+    return " ".join(filter(None, (what, checkpoint.dtype, kind, checkpoint.quantisation)))
+
+
+def stamp(checkpoint: Checkpoint) -> tuple[object, ...]:
+    """Changes when files of a folder that count do; asks for their sizes and times alone."""
+    if checkpoint.revision:
+        return ()
+    stats = [(path, path.stat()) for path in _counting(Path(checkpoint.source))]
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+def configuration(name: "str | Path | Checkpoint") -> Any:
+    """The configuration of a model without its weights.
+
+    Raises LoadError for a name that leads nowhere and a configuration that cannot be read.
     """
     from transformers import AutoConfig
 
-    folder = _folder(name)
-    if not folder.is_dir():
-        identity(name)  # says what is wrong with the name
-    return AutoConfig.from_pretrained(folder if folder.is_dir() else name)
+    checkpoint = resolve(name)
+    try:
+        return AutoConfig.from_pretrained(
+            checkpoint.source, revision=checkpoint.revision, local_files_only=checkpoint.offline
+        )
+    except Exception as error:  # whatever transformers meets in a damaged or foreign checkpoint
+        raise LoadError(
+            f"cannot read the configuration of {checkpoint.name}: {first_line(error)}"
+        ) from error
 
 
-def shape_of(name: str) -> Any:
-    """Layers of the language model and patches of an image, a `vzlib.methods.inside.Shape`.
-
-    Raises ValueError for a name that leads nowhere.
-    """
-    from vzlib.methods.inside import Shape
-
-    config = configuration(name)
-    vision = config.vision_config
-    side = vision.image_size // vision.patch_size
-    return Shape(config.get_text_config().num_hidden_layers, side**2)
+def embedded() -> list[str]:
+    """The short names of the models that ship with the repository."""
+    folders = sorted(CHECKPOINTS.glob("*/config.json"))
+    return [file.parent.name.removesuffix("-llava") for file in folders]
 
 
-def _folder(name: str) -> Path:
-    return CHECKPOINTS / "pico-llava" if name == "pico" else Path(name).expanduser()
+def _folder(typed: str) -> Path | None:
+    """The folder that a name stands for, absolute, if there is one."""
+    short = re.fullmatch(r"[\w-][\w.-]*", typed) is not None
+    own = [CHECKPOINTS / name for name in (typed, f"{typed}-llava") if short]
+    try:
+        places = [*own, Path(typed).expanduser()] if typed else []
+        for place in places:
+            if place.is_dir():
+                return Path(os.path.abspath(place))
+    except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown home, no text
+        reason = error.strerror if isinstance(error, OSError) else first_line(error)
+        raise LoadError(f"model {_shown(typed)} is no folder: {reason}; {_allowed()}") from error
+    return None
+
+
+def _valid(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def _nowhere(typed: str) -> str:
+    names = embedded()
+    if not names:
+        return (
+            f"{_shown(typed)} is neither a folder nor a hub name such as llava-hf/llava-1.5-7b-hf; "
+            f"models with short names ship with the repository, and {CHECKPOINTS} holds "
+            "none: work in a checkout of vzlib, installed with pip install -e"
+        )
+    short = " nor ".join(map(repr, names))
+    return (
+        f"{_shown(typed)} is neither {short} nor a folder nor a hub name such as "
+        "llava-hf/llava-1.5-7b-hf"
+    )
+
+
+def _allowed() -> str:
+    return f"allowed: {', '.join([*embedded(), 'a folder', 'a hub name'])}"
+
+
+def _shown(typed: str) -> str:
+    return repr(typed) if len(typed) <= 100 else f"{typed[:100]!r}... ({len(typed)} characters)"
+
+
+def _counting(folder: Path) -> Iterator[Path]:
+    found = {path for pattern in COUNTS for path in folder.glob(pattern)}
+    return (path for path in sorted(found) if path.is_file() and not path.name.startswith("."))
 
 
 def _of_folder(folder: Path) -> str:
-    files = [path for path in sorted(folder.iterdir()) if path.suffix not in (".md", ".jsonl")]
-    digest = hashlib.blake2b(digest_size=8)
+    total = hashlib.blake2b(digest_size=8)
+    files = list(_counting(folder))
+    if not files:
+        raise LoadError(f"folder {folder} holds no model: neither config.json nor weights")
     for path in files:
-        if not path.is_file() or path.name.startswith("."):
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size} ".encode())
-        with path.open("rb") as file:
-            if size <= WHOLE:
-                digest.update(file.read())
-            else:
-                digest.update(file.read(END))
-                file.seek(-END, 2)
-                digest.update(file.read(END))
-    return digest.hexdigest()
-
-
-def _commit(name: str) -> str:
-    from huggingface_hub import model_info, try_to_load_from_cache
-
-    if name == "pico" or name.count("/") != 1 or name[0] in "/.~":
-        from vzlib.models.load import load
-
-        load(name)  # says what is wrong with the name
-    cached = try_to_load_from_cache(name, "config.json")
-    if isinstance(cached, str):
-        return Path(cached).parent.name
-    try:
-        return str(model_info(name, timeout=5).sha)
-    except Exception as error:  # of whichever HTTP library the hub client uses
-        raise ValueError(
-            f"{name} is not in the cache and the hub does not answer for it: {error}"
-        ) from error
+        name = path.relative_to(folder).as_posix()
+        total.update(f"{name} {path.stat().st_size} {digest(path)}\n".encode())
+    return total.hexdigest()

@@ -15,8 +15,9 @@ import pandas as pd
 
 from vzlib import results
 from vzlib.evaluation import questions
+from vzlib.evaluation.shape import shape_of
 from vzlib.experiments.misalignment_ablation.settings import MisalignmentAblation
-from vzlib.models.checkpoint import identity, shape_of
+from vzlib.models.checkpoint import identity
 from vzlib.statistics.comparison import QUESTION, summary
 
 CONDITIONS = ("baseline", "ex1", "ex1 random", "ex2", "ex2 zipped", "ex2 random")

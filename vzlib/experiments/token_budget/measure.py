@@ -14,8 +14,9 @@ import pandas as pd
 
 from vzlib import results
 from vzlib.evaluation import questions
+from vzlib.evaluation.shape import shape_of
 from vzlib.experiments.token_budget.settings import TokenBudget
-from vzlib.models.checkpoint import identity, shape_of
+from vzlib.models.checkpoint import identity
 from vzlib.statistics.comparison import summary
 
 VANILLA = "vanilla"

@@ -5,7 +5,8 @@ import pytest
 
 # From the ground up. Rooms of one floor know nothing of each other.
 FLOORS = (
-    ("paths", "parameters"),
+    ("paths", "plain_yaml", "typed_values", "executed_cells"),
+    ("parameters",),
     ("paper", "notebooks", "tokens"),
     ("methods", "scenes", "statistics", "results"),
     ("models", "plotting"),

@@ -15,8 +15,13 @@ def table(number: int) -> pd.DataFrame:
     """One table of the paper, tidy; params/paper/NOTES.md explains the columns.
 
     Raises:
-        ValueError: the paper has no such table.
+        ValueError: the paper has no such table, or the tables are not here.
     """
+    if not PAPER.is_dir():
+        raise ValueError(
+            f"the paper's tables ship with the repository, and {PAPER} is not there: work in a "
+            "checkout of vzlib, installed with pip install -e"
+        )
     found = list(PAPER.glob(f"table{number:02d}_*.csv")) if isinstance(number, int) else []
     if not found:
         raise ValueError(f"table {number!r} does not exist; allowed: 1 to 18")

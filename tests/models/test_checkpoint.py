@@ -1,8 +1,10 @@
+import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from vzlib.models import checkpoint
+from vzlib.models import checkpoint, digests
 
 
 @pytest.fixture
@@ -31,23 +33,55 @@ def test_what_is_no_part_of_the_model_does_not(folder, name):
     assert checkpoint.identity(str(folder)) == before
 
 
-@pytest.mark.parametrize("place", [0, -1])
-def test_both_ends_of_a_large_file_count(folder, monkeypatch, place):
-    monkeypatch.setattr(checkpoint, "WHOLE", 100)
-    monkeypatch.setattr(checkpoint, "END", 20)
+def test_one_byte_in_the_middle_of_a_large_file_counts(folder, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    weights, size = folder / "model.safetensors", 300 * 2**20
+    with weights.open("r+b") as file:
+        file.truncate(size)
     before = checkpoint.identity(str(folder))
-    content = bytearray(range(200))
-    content[place] ^= 1
-    (folder / "model.safetensors").write_bytes(content)
+    with weights.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\1")
     assert checkpoint.identity(str(folder)) != before
 
 
-def test_a_hub_model_in_the_cache_is_known_by_its_commit(monkeypatch):
-    import huggingface_hub
+def test_a_large_file_is_read_once_per_change(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(digests, "LARGE", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    read, really = [], digests._read
+    monkeypatch.setattr(digests, "_read", lambda path: read.append(path.name) or really(path))
+    first = checkpoint.identity(str(folder))
+    digests._kept.cache_clear()  # as another process would
+    assert checkpoint.identity(str(folder)) == first
+    assert sorted(read) == ["config.json", "model.safetensors"]
+    os.utime(folder / "model.safetensors", ns=(1, 1))
+    assert checkpoint.identity(str(folder)) == first
+    assert read[2:] == ["model.safetensors"]
 
-    cached = "/cache/models--a--b/snapshots/0123abc/config.json"
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: cached)
-    assert checkpoint.identity("a/b") == "a/b@0123abc"
+
+def test_a_cache_that_cannot_be_written_is_done_without(folder, monkeypatch):
+    monkeypatch.setattr(digests, "LARGE", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    assert checkpoint.identity(str(folder)) == checkpoint.identity(str(folder))
+
+
+def test_the_numbers_it_computes_in_count(folder):
+    found = {
+        checkpoint.identity(checkpoint.resolve(str(folder), device="cpu", dtype=dtype))
+        for dtype in ("float32", "bfloat16", "float16")
+    }
+    assert len(found) == 3
+    one = checkpoint.resolve(str(folder), device="cpu", dtype="float32")
+    others = [replace(one, device="cuda:0"), replace(one, quantisation="int8")]
+    assert len({checkpoint.identity(each) for each in (one, *others)}) == 3
+
+
+@pytest.mark.parametrize("revision", ["0123abc", "4567def"])
+def test_a_hub_model_is_known_by_its_commit(monkeypatch, revision):
+    monkeypatch.setattr(checkpoint, "commit", lambda source, name: (revision, True))
+    found = checkpoint.resolve("a/b", device="cpu")
+    assert (found.source, found.revision) == ("a/b", revision)
+    assert checkpoint.identity(found) == f"a/b@{revision} float32 cpu"
 
 
 def test_names_what_leads_nowhere():

@@ -1,5 +1,6 @@
 """Digests of files, of which large ones are read once per change, whichever process asks."""
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -8,9 +9,7 @@ from pathlib import Path
 
 from vzlib.results import durable
 
-LARGE = (
-    64 * 2**20
-)  # bytes from which a digest is kept; smaller files are read in a twentieth second
+LARGE = 64 * 2**20  # bytes from which a digest is kept; smaller ones take no time to read
 
 
 def digest(path: Path) -> str:
@@ -45,10 +44,8 @@ def _kept(path: Path, size: int, changed: int) -> str:
     found = _read(path)
     if folder and _state(path) == (size, changed):  # else somebody writes it meanwhile
         entry = {"path": str(path), "size": size, "changed": changed, "digest": found}
-        try:
+        with contextlib.suppress(OSError):  # read-only, full, or somebody else's
             durable.write_whole(folder / name, json.dumps(entry))
-        except OSError:  # read-only, full, or somebody else's
-            pass
     return found
 
 

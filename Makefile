@@ -6,8 +6,10 @@ SWEEP ?= params/sweeps/token_budget.yaml
 JOBS ?=
 SLURM ?=
 ROWS ?=
+PUBLISH ?=
 # Notebooks at once, by default; a model of the paper's size fills the machine alone.
 AT_ONCE := $(or $(JOBS),$(if $(filter paper,$(SCALE)),1,2))
+WHAT = --scale $(SCALE) --jobs $(AT_ONCE) $(if $(PUBLISH),--publish) $(NOTEBOOKS)
 BIN := .venv/bin
 READY := .venv/ready
 
@@ -17,22 +19,20 @@ READY := .venv/ready
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02") and write figures/
-	$(BIN)/python -m vzlib.runs.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
-	$(BIN)/python -m vzlib.runs.figures
+reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02"; PUBLISH=1 writes figures/)
+	$(BIN)/vzlib reproduce $(WHAT)
 
-figures: $(READY)  ## redraw the figures from stored results; measures nothing
-	VZLIB_STORE_ONLY=1 $(BIN)/python -m vzlib.runs.reproduce --scale $(SCALE) --jobs $(AT_ONCE) $(NOTEBOOKS)
-	$(BIN)/python -m vzlib.runs.figures
+figures: $(READY)  ## redraw the figures from stored results, measuring nothing (the same choices)
+	$(BIN)/vzlib figures $(WHAT)
 
 report: $(READY)  ## write results/report.html: figures, tables, settings and environment in one offline page
-	$(BIN)/python -m vzlib.runs.report
+	$(BIN)/vzlib report
 
-bench: $(READY)  ## measure the ratios of speed and memory on this machine, alone (ROWS="prefill ...")
-	$(BIN)/python -m vzlib.efficiency.bench $(if $(ROWS),--only $(ROWS))
+bench: $(READY)  ## measure the ratios of speed and memory on this machine, alone (ROWS="prefill ...", PUBLISH=1)
+	$(BIN)/vzlib bench $(ROWS) $(if $(PUBLISH),--publish)
 
 sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml, JOBS=at a time, SLURM=workflow/slurm.yaml)
-	$(BIN)/python -m vzlib.runs.sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))
+	$(BIN)/vzlib sweep $(SWEEP) $(if $(JOBS),--jobs $(JOBS)) $(if $(SLURM),--slurm $(SLURM))
 
 test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check

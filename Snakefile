@@ -1,4 +1,4 @@
-# The jobs of a sweep. Not called by hand: `make sweep SWEEP=params/sweeps/<name>.yaml` writes the plan.
+# The jobs of a sweep. Not called by hand: `vzlib sweep params/sweeps/<name>.yaml` writes the plan.
 # Snakemake only starts, counts and repeats jobs; what makes a point happen once is in vzlib/runs/sweep/point.py.
 import json
 from pathlib import Path
@@ -21,4 +21,4 @@ rule job:
     resources:
         attempt=lambda wildcards, attempt: attempt,
     shell:
-        "exec {params.python:q} -m vzlib.runs.sweep run-job {PLAN:q} {wildcards.job} --attempt {resources.attempt}"
+        "exec {params.python:q} -m vzlib run-job {PLAN:q} {wildcards.job} --attempt {resources.attempt}"

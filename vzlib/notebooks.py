@@ -16,19 +16,31 @@ from vzlib.paths import NOTEBOOKS, PARAMETERS
 SCALES = ("quick", "default", "paper")
 
 
-def find(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
-    """The notebooks called `names` (a beginning such as "02" is enough), or all, in number order.
+def find(names: Sequence[str] | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks called `names`, or all where none is given, in number order.
+
+    A name is that of the file, its number ("02"), or a beginning that no other has.
 
     Raises:
-        ValueError: a name fits no notebook.
+        ValueError: a name fits no notebook, or several.
     """
     paths = sorted(folder.glob("[0-9]*.ipynb"))
     available = ", ".join(path.stem for path in paths) or "none"
-    wanted = [Path(name).stem for name in names]
-    for name in wanted:
-        if not any(path.stem.startswith(name) for path in paths):
+    chosen = set()
+    for given in names or ():
+        name = Path(given).name.removesuffix(".ipynb").strip()
+        if not name:
+            raise ValueError(f"{given!r} names no notebook; available: {available}")
+        fitting = [path for path in paths if path.stem.startswith(name)]
+        exact = [path for path in fitting if name in (path.stem, path.stem.partition("_")[0])]
+        if not fitting:
             raise ValueError(f"no notebook is called {name}; available: {available}")
-    return [path for path in paths if not wanted or path.stem.startswith(tuple(wanted))]
+        if len(fitting) > 1 and not exact:
+            raise ValueError(
+                f"{name} may be {', '.join(path.stem for path in fitting)}: write more"
+            )
+        chosen.update(exact or fitting)
+    return [path for path in paths if path in chosen or not names]
 
 
 def parameters(notebook: str, scale: str, folder: Path = PARAMETERS) -> dict[str, Any]:
@@ -106,11 +118,16 @@ def command(notebook: str, chosen: dict[str, Any]) -> str:
             return f"make reproduce {said}NOTEBOOKS={notebook[:2]}"
     own = _dumped(notebook, "default")
     changes = [
-        f"-p {name} {shlex.quote(json.dumps(value, ensure_ascii=False))}"
+        f"-p {name} {shlex.quote(_typed(value))}"
         for name, value in chosen.items()
         if value != own.get(name)
     ]
-    return " ".join([".venv/bin/python -m vzlib.runs.reproduce", notebook[:2], *changes])
+    return " ".join([".venv/bin/vzlib reproduce", notebook[:2], *changes])
+
+
+def _typed(value: Any) -> str:
+    """How a person types a value, see `vzlib.typed_values`."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _dumped(notebook: str, scale: str) -> dict[str, Any]:

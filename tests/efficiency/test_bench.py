@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from vzlib.__main__ import main
 from vzlib.efficiency import pipeline, timing
-from vzlib.efficiency.bench import __main__ as command
-from vzlib.efficiency.bench import language, row, run, where
+from vzlib.efficiency.bench import command, language, row, run, where
 from vzlib.efficiency.bench import scale as scales
 from vzlib.statistics.intervals import Interval
 
@@ -72,13 +72,13 @@ def test_a_whole_run_is_kept_by_device_and_a_part_is_not(
     tiny, steady, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
-    monkeypatch.setattr(scales, "scale_of", lambda device: TINY)
-    assert command.main(["--only", "column_sum", "--device", "cpu", "--json"]) == 0
+    monkeypatch.setattr(command, "scale_of", lambda device: TINY)
+    assert main(["bench", "column_sum", "--device", "cpu", "--json"]) == 0
     part = json.loads(capsys.readouterr().out)
     assert {one["group"] for one in part["rows"]} == {"column_sum"}
     assert not list(tmp_path.iterdir())
 
-    assert command.main(["--device", "cpu", "--dtype", "float32"]) == 0
+    assert main(["bench", "--device", "cpu", "--dtype", "float32"]) == 0
     printed = capsys.readouterr().out
     (path,) = tmp_path.iterdir()
     record = json.loads(path.read_text())
@@ -87,10 +87,7 @@ def test_a_whole_run_is_kept_by_device_and_a_part_is_not(
     absent = [one for one in record["rows"] if one["outcome"] == "not measured"]
     assert {one["group"] for one in absent} == set(run.GROUPS)  # each has a bar on a GPU
     for one in absent:
-        assert (
-            one["details"]
-            == f"python -m vzlib.efficiency.bench --device cuda --only {one['group']}"
-        )
+        assert one["details"] == f"vzlib bench --device cuda {one['group']}"
         assert one["value"] is None
     for one in record["rows"]:
         assert one["what"] in printed
@@ -122,7 +119,7 @@ def test_the_profile_tells_the_parts(tiny):
 
 
 def test_unknown_rows_and_devices_are_refused(capsys):
-    assert command.main(["--only", "prefil"]) == 2
+    assert main(["bench", "prefil"]) == 2
     assert "unknown rows: prefil; allowed: select_and_merge" in capsys.readouterr().err
-    assert command.main(["--device", "gpu"]) == 2
+    assert main(["bench", "--device", "gpu"]) == 2
     assert "'gpu' cannot be timed" in capsys.readouterr().err

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from vzlib.results import durable, command as results_command
+from vzlib.__main__ import main
+from vzlib.results import durable
 
 from vzlib import results
 from vzlib.paths import REPOSITORY
@@ -181,12 +182,12 @@ def test_a_damaged_entry_is_reported_kept_and_computed_again(damage, name, count
     other = results.compute("layers", Settings(images=9), counted)
     folder = store / "layers" / good.attrs["key"]
     damage(folder, name)
-    assert results_command.main(["verify"]) == 1
+    assert main(["results", "verify"]) == 1
     again = results.compute("layers", Settings(), counted)
     assert counted.calls == 3
     assert f"stored result not used: {folder}" in caplog.text
     pd.testing.assert_frame_equal(again, good)
-    assert results_command.main(["verify"]) == 0
+    assert main(["results", "verify"]) == 0
     assert (store / ".damaged" / folder.name).is_dir()
     results.verify(store / "layers" / other.attrs["key"])
 
@@ -196,18 +197,18 @@ def test_verify_notices_an_altered_record_and_a_misplaced_entry(capsys, store):
     folder = store / "layers" / table.attrs["key"]
     record = json.loads((folder / "provenance.json").read_text())
     (folder / "provenance.json").write_text(json.dumps({**record, "seconds": 0.001}))
-    assert results_command.main(["verify"]) == 1
+    assert main(["results", "verify"]) == 1
     assert "differs from the hash it carries" in capsys.readouterr().out
     (folder / "provenance.json").write_text(json.dumps(record))
-    assert results_command.main(["verify"]) == 0
+    assert main(["results", "verify"]) == 0
     folder.rename(store / "layers" / ("0" * 64))
-    assert results_command.main(["verify"]) == 1
+    assert main(["results", "verify"]) == 1
     assert "does not belong to the key 000" in capsys.readouterr().out
 
 
 def test_list(capsys):
     results.compute("layers", Settings(), measure)
-    assert results_command.main([]) == 0
+    assert main(["results", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("layers")
     assert "2 rows" in lines[0]
@@ -218,7 +219,7 @@ def test_export_writes_every_row_with_its_settings_and_provenance(store, capsys)
     first = results.compute("layers", Settings(), measure, data_version="v1")
     other = results.compute("others", {"rate": 0.5}, lambda settings: pd.DataFrame({"x": [7]}))
     path = store.parent / "all.csv"
-    assert results_command.main(["export", "--to", str(path)]) == 0
+    assert main(["results", "export", "--to", str(path)]) == 0
     assert capsys.readouterr().out == f"3 rows of 2 entries in {path}\n"
     content = path.read_bytes()
     table = pd.read_csv(path)
@@ -227,12 +228,12 @@ def test_export_writes_every_row_with_its_settings_and_provenance(store, capsys)
     assert layers[["layer", "value", "method"]].values.tolist() == first.values.tolist()
     assert (layers["entry.key"] == first.attrs["key"]).all()
     assert table.loc[table["entry.key"] == other.attrs["key"], "settings.rate"].tolist() == [0.5]
-    assert results_command.main(["export", "--to", str(path)]) == 0
+    assert main(["results", "export", "--to", str(path)]) == 0
     assert path.read_bytes() == content
     assert sorted(os.listdir(path.parent)) == ["all.csv", "store"]
     alter(store / "layers" / first.attrs["key"], "rows.parquet")
     capsys.readouterr()
-    assert results_command.main(["export"]) == 1
+    assert main(["results", "export"]) == 1
     out, err = capsys.readouterr()
     assert (len(out.splitlines()), err.count("left out:")) == (2, 1)
 
@@ -241,7 +242,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_message(store, capsys):
     results.compute("layers", Settings(), measure)
     (store.parent / "file").touch()
     target = store.parent / "file" / "all.csv"
-    assert results_command.main(["export", "--to", str(target)]) == 1
+    assert main(["results", "export", "--to", str(target)]) == 1
     assert capsys.readouterr().err == f"{store.parent / 'file'}: File exists\n"
 
 
@@ -256,10 +257,10 @@ def test_prune_removes_what_the_present_code_would_not_produce(store, monkeypatc
     old = results.compute("layers", Settings(), present)
     kept_earlier_foreign = results.compute("foreign", Settings(), measure)
     assert results.describe(old)["function"].startswith("vzlib.statistics.intervals:")
-    assert results_command.main(["prune", "--dry-run"]) == 0
+    assert main(["results", "prune", "--dry-run"]) == 0
     assert "1 of 4 entries would be removed" in capsys.readouterr().out
     assert len(results.entries()) == 4
-    assert results_command.main(["prune"]) == 0
+    assert main(["results", "prune"]) == 0
     assert old.attrs["key"][:12] in capsys.readouterr().out
     left = {folder.name for folder in results.entries()}
     assert left == {table.attrs["key"] for table in (kept, kept_foreign, kept_earlier_foreign)}
@@ -274,7 +275,7 @@ def test_prune_leaves_what_another_process_is_computing(store, monkeypatch, caps
     monkeypatch.setattr(results.sources, "fingerprint", lambda function, uses: "of earlier code")
     old = results.compute("layers", Settings(), present)
     with durable.locked(store / ".locks" / old.attrs["key"], "it"):
-        assert results_command.main(["prune"]) == 0
+        assert main(["results", "prune"]) == 0
     assert len(results.entries()) == 1
 
 
@@ -365,7 +366,7 @@ def test_a_process_killed_while_writing_leaves_nothing_torn(moment, start):
     assert len(found) == (moment == 5)  # the fifth comes after the rename
     assert start().wait(timeout=120) == 0
     assert computations(start) == (1 if moment in (1, 5) else 2)  # the first comes before it all
-    assert results_command.main(["verify"]) == 0
+    assert main(["results", "verify"]) == 0
 
 
 def test_missing_points_are_computed_together_and_each_is_stored_by_itself(tmp_path):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.permissions import obeyed, read_only
-from vzlib.results import durable, command as results_command
+from vzlib.__main__ import main
+from vzlib.results import durable
 from vzlib import results
 
 KIB = 2**10
@@ -65,7 +66,7 @@ def test_a_disk_that_fills_while_an_entry_is_written(store):
     assert contents(store) == before
     assert os.listdir(store / ".aside") == []
     results.compute("large", {}, large)  # its lock was given back
-    assert results_command.main(["verify"]) == 0
+    assert main(["results", "verify"]) == 0
     assert len(results.entries()) == 2
 
 
@@ -77,7 +78,7 @@ def test_points_computed_together_are_kept_up_to_the_one_that_does_not_fit(store
     with no_file_larger_than(512 * KIB), pytest.raises(durable.NotWritable):
         results.compute_each("both", points, both)
     assert len(results.entries()) == 2
-    assert results_command.main(["verify"]) == 0
+    assert main(["results", "verify"]) == 0
 
 
 def test_a_full_disk_is_told_before_the_work(store):
@@ -95,7 +96,7 @@ def test_a_read_only_store_is_read_and_told_before_the_work(store):
         before = contents(store)
         table = results.compute("kept", {"x": 1}, small)
         assert table["value"].tolist() == [1]
-        assert results_command.main(["verify"]) == 0
+        assert main(["results", "verify"]) == 0
         for experiment in ("kept", "other"):
             with pytest.raises(durable.NotWritable) as caught:
                 results.compute(experiment, {"x": 2}, refuse)
@@ -116,11 +117,11 @@ def test_a_row_that_may_not_be_read_is_told_and_left_alone(store, capsys, caplog
     rows.chmod(0)
     monkeypatch.setenv("VZLIB_STORE_ONLY", "1")
     with obeyed():
-        assert results_command.main(["verify"]) == 1
+        assert main(["results", "verify"]) == 1
         with pytest.raises(results.MissingResult, match="kept, settings"):
             results.compute("kept", {"x": 1}, small)
     assert f"damaged: {rows} cannot be read: Permission denied\n" in capsys.readouterr().out
     assert f"stored result not used: {rows} cannot be read: Permission denied" in caplog.text
     rows.chmod(0o644)
     assert contents(store) == before
-    assert results_command.main(["verify"]) == 0
+    assert main(["results", "verify"]) == 0

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from vzlib import notebooks, results
+from vzlib.__main__ import main
 from vzlib.notebooks import settings
 from vzlib.plotting import save, save_table
 from vzlib.runs import figures, report
@@ -29,7 +30,7 @@ def place(tmp_path, monkeypatch):
 
 
 def test_the_index_shows_each_figure_and_table_with_its_notebook_settings_and_command(place):
-    assert figures.main() == 0
+    assert figures.write_index(place) == place / "README.md"
     page = (place / "README.md").read_text()
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         f"## {notebooks.title(name)}" for name in ("01_redundancy", "06_token_budget")
@@ -58,14 +59,14 @@ def test_the_index_ends_with_the_benchmark_of_every_device(place):
 def test_settings_of_no_scale_are_told_one_by_one():
     changed = settings("06_token_budget", each=7, equalise="last layer")
     assert notebooks.command("06_token_budget", changed.model_dump(mode="json")) == (
-        ".venv/bin/python -m vzlib.runs.reproduce 06 -p each 7 -p equalise '\"last layer\"'"
+        ".venv/bin/vzlib reproduce 06 -p each 7 -p equalise 'last layer'"
     )
 
 
 def test_the_report_needs_nothing_but_itself(place, monkeypatch):
     monkeypatch.setenv("VZLIB_RESULTS", str(place / "store"))
     results.compute("example", settings("01_redundancy"), lambda settings: ROWS)
-    assert report.main([]) == 0
+    assert main(["report"]) == 0
     text = (place / "store" / "report.html").read_text()
     assert "http" not in text and 'src="data:image/webp;base64,' in text
     assert text.count("<img") == 2
@@ -77,6 +78,6 @@ def test_the_report_needs_nothing_but_itself(place, monkeypatch):
 
 def test_a_report_of_nothing_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
-    assert report.main(["--to", str(tmp_path / "r.html")]) == 1
+    assert main(["report", "--to", str(tmp_path / "r.html")]) == 1
     assert "make reproduce draws them" in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()

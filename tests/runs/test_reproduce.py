@@ -9,9 +9,16 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from pydantic import BaseModel
 
 from vzlib import notebooks
+from vzlib.__main__ import main
 from vzlib.runs import reproduce
+
+
+class Numbers(BaseModel, extra="forbid"):
+    n: int = 1
+    m: str = ""
 
 
 @pytest.fixture
@@ -19,14 +26,13 @@ def repository(tmp_path, monkeypatch):
     """Notebooks and parameters in a temporary folder; write(name, *cells) adds one."""
     for name in ("notebooks", "params"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(reproduce, "NOTEBOOKS", tmp_path / "notebooks")
-    monkeypatch.setattr(reproduce, "PARAMETERS", tmp_path / "params")
-    monkeypatch.setattr(notebooks.find, "__defaults__", ((), tmp_path / "notebooks"))
+    monkeypatch.setattr(notebooks.find, "__defaults__", (None, tmp_path / "notebooks"))
     monkeypatch.setattr(notebooks.parameters, "__defaults__", (tmp_path / "params",))
+    monkeypatch.setattr(reproduce, "settings_class", lambda name: Numbers)
     monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "results"))
 
     def write(name, *sources):
-        cells = [new_code_cell("n = 1", metadata={"tags": ["parameters"]})]
+        cells = [new_code_cell("n = 1\nm = ''", metadata={"tags": ["parameters"]})]
         cells += [new_code_cell(source) for source in sources]
         path = tmp_path / "notebooks" / f"{name}.ipynb"
         nbformat.write(new_notebook(cells=cells), path)
@@ -36,6 +42,7 @@ def repository(tmp_path, monkeypatch):
         (folder / "default.yaml").write_text("")
         return path
 
+    write.folder = tmp_path
     write.results = tmp_path / "results" / "notebooks"
     return write
 
@@ -48,7 +55,7 @@ def printed(path):
 def test_notebooks_run_in_number_order_with_the_parameters_of_the_scale(repository, capfd):
     repository("02_second", "import sys\nprint(n, sys.executable)")
     repository("01_first", "print(n)")
-    assert reproduce.main(["--scale", "quick"]) == 0
+    assert main(["reproduce", "--scale", "quick"]) == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
     assert lines[0].startswith("[1/2] 01_first")
@@ -59,7 +66,10 @@ def test_notebooks_run_in_number_order_with_the_parameters_of_the_scale(reposito
     assert printed(repository.results / "01_first.ipynb") == "2\n"
     assert printed(repository.results / "02_second.ipynb") == f"2 {sys.executable}\n"
     assert sorted(os.listdir(repository.results)) == ["01_first.ipynb", "02_second.ipynb"]
-    assert sorted(os.listdir(reproduce.NOTEBOOKS)) == ["01_first.ipynb", "02_second.ipynb"]
+    assert sorted(os.listdir(repository.folder / "notebooks")) == [
+        "01_first.ipynb",
+        "02_second.ipynb",
+    ]
 
 
 def test_notebooks_run_at_once_when_asked_to(repository, capfd, monkeypatch):
@@ -78,7 +88,7 @@ print(os.environ["OMP_NUM_THREADS"])
     repository.results.parent.mkdir(parents=True, exist_ok=True)
     repository("01_first", wait.format(folder=folder, own="a", other="b"))
     repository("02_second", wait.format(folder=folder, own="b", other="a"))
-    assert reproduce.main(["--jobs", "2"]) == 0
+    assert main(["reproduce", "--jobs", "2"]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert [line[:11] for line in lines[:2]] == ["[1/2] 01_fi", "[2/2] 02_se"]
     threads = str(max(1, (os.cpu_count() or 1) // 2))
@@ -105,7 +115,7 @@ def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_en
                 events.append(f"{path.stem} ended")
                 yield 0.0, None
 
-    def alone(scale, overrides, config, notebook):
+    def alone(scale, typed, config, notebook):
         threads, wait = (os.environ.get(f"OMP_{name}") for name in ("NUM_THREADS", "WAIT_POLICY"))
         events.append(f"{notebook.stem} alone, {threads} threads, {wait} wait")
         return 0.0, None
@@ -117,7 +127,7 @@ def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_en
     monkeypatch.setattr(reproduce, "_run", alone)
     for name in ("01_reads", "02_second", "03_third", "04_times"):
         repository(name)
-    assert reproduce.main(["--jobs", "2"]) == 0
+    assert main(["reproduce", "--jobs", "2"]) == 0
     assert events == [
         *("02_second starts", "03_third starts", "02_second ended", "03_third ended"),
         "04_times alone, None threads, None wait",
@@ -138,7 +148,7 @@ def test_a_failure_is_listed_and_stops_no_other_notebook(repository, capfd):
     repository("03_works", "print(n)")
     repository.results.mkdir(parents=True)
     (repository.results / "01_fails.ipynb").write_text("good, from an earlier run")
-    assert reproduce.main([]) == 1
+    assert main(["reproduce"]) == 1
     out, err = capfd.readouterr()
     assert [line.endswith("FAILED") for line in out.splitlines()] == [True, True, False, False]
     assert "1 of 3 notebooks" in out
@@ -160,26 +170,37 @@ def test_the_record_of_a_failure_goes_when_the_notebook_works_again(repository):
 
 def test_chosen_notebooks_and_overridden_parameters(repository, capfd):
     repository("01_first", "print(n)")
-    repository("02_second", "print(n)")
-    assert reproduce.main(["02", "-p", "n", "[1, a]"]) == 0
+    repository("02_second", "print(n, m)")
+    assert main(["reproduce", "02", "-p", "n", "5", "-p", "m", "no #1"]) == 0
     assert os.listdir(repository.results) == ["02_second.ipynb"]
-    assert printed(repository.results / "02_second.ipynb") == "[1, 'a']\n"
+    assert printed(repository.results / "02_second.ipynb") == "5 no #1\n"
 
 
 def test_mistakes_in_the_command_are_explained(repository, capfd):
     repository("01_first")
-    with pytest.raises(SystemExit, match="2"):
-        reproduce.main(["7"])
-    assert "no notebook is called 7; available: 01_first" in capfd.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        reproduce.main(["--scale", "huge"])
+    for arguments, said in (
+        (["7"], "no notebook is called 7; available: 01_first\n"),
+        ([""], "'' names no notebook; available: 01_first\n"),
+        (["-p", "o", "1"], "01_first: -p for Numbers:\n  o: unknown; Allowed: n, m.\n"),
+        (["-p", "n", "1", "-p", "n", "2"], "01_first: -p for Numbers:\n  n stands twice: "),
+        (["-p", "n", "1_0"], "1 problem with the parameters for Numbers:\n  n = '1_0': "),
+        (["-p", "n"], "-p wants a name and a value\n"),
+        (["--scale", "paper"], "paper.yaml is missing\n"),
+        (["--scale", "huge"], "'huge'"),
+        (["--jobs", "0"], "--jobs"),
+        (["--publish", "--scale", "quick"], "--publish writes figures/ at the default scale"),
+    ):
+        assert main(["reproduce", *arguments]) == 2
+        told = capfd.readouterr()
+        assert said in told.err and "Traceback" not in told.err and told.out == ""
+    assert not repository.results.exists()
 
 
 def test_missing_and_malformed_parameter_files(repository, capfd):
     repository("01_first")
-    assert reproduce.main(["--scale", "paper"]) == 1
-    assert "paper.yaml is missing" in capfd.readouterr().err
-    (reproduce.PARAMETERS / "01_first" / "quick.yaml").write_text("- 3\n")
+    with pytest.raises(ValueError, match=r"paper\.yaml is missing"):
+        notebooks.parameters("01_first", "paper")
+    (repository.folder / "params" / "01_first" / "quick.yaml").write_text("- 3\n")
     with pytest.raises(ValueError, match=r"quick\.yaml holds a list; allowed"):
         notebooks.parameters("01_first", "quick")
 

@@ -22,12 +22,12 @@ def test_figures_are_reproduced_and_redrawn_from_the_store_byte_for_byte(tmp_pat
     assert found
 
     monkeypatch.setenv("VZLIB_STORE_ONLY", "1")
-    failures = reproduce.run(notebooks[:1], "quick")
+    failures = reproduce.run(found[:1], "quick")
     assert len(failures) == 1
     assert "MissingResult: no stored result for" in failures[0]
 
     monkeypatch.delenv("VZLIB_STORE_ONLY")
-    assert reproduce.run(notebooks, "quick") == []
+    assert reproduce.run(found, "quick") == []
     stored, drawn = results.entries(), digests(tmp_path / "measured")
     names = {path.stem[:2] for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
     for kind in ("pdf", "png"):
@@ -37,6 +37,6 @@ def test_figures_are_reproduced_and_redrawn_from_the_store_byte_for_byte(tmp_pat
 
     monkeypatch.setenv("VZLIB_STORE_ONLY", "1")
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / "redrawn"))
-    assert reproduce.run(notebooks, "quick") == []
+    assert reproduce.run(found, "quick") == []
     assert digests(tmp_path / "redrawn") == drawn
     assert results.entries() == stored

@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import BaseModel
 
-from vzlib.paths import FIGURES
+from vzlib import results
+from vzlib.paths import from_environment
 from vzlib.plotting.style import STYLE, in_style
 from vzlib.results import durable
 
@@ -22,6 +23,7 @@ NOT_WRITTEN = {
     "pdf": dict.fromkeys(("CreationDate", "ModDate", "Creator", "Producer")),
     "png": {"Software": None},
 }
+UNFINISHED = "unfinished"  # in the record of a figure while its files are written
 DIGITS = "%.7g"  # what float32 holds
 
 Data = pd.DataFrame | Mapping[str, pd.DataFrame]
@@ -40,8 +42,8 @@ class Saved:
 
 
 def folder() -> Path:
-    """Where figures and tables go: $VZLIB_FIGURES, or figures/ of the repository."""
-    return Path(os.environ.get("VZLIB_FIGURES") or FIGURES).absolute()
+    """Where figures and tables go: $VZLIB_FIGURES, or figures/ in the store of results."""
+    return from_environment("VZLIB_FIGURES", results.location() / "figures")
 
 
 def save(figure: Figure, name: str, data: Data, settings: BaseModel) -> Saved:
@@ -84,15 +86,48 @@ def csv(table: pd.DataFrame) -> bytes:
 def publish(
     name: str, files: Mapping[str, bytes], settings: BaseModel, **more: Any
 ) -> dict[str, Any]:
-    """Write the files of a figure or table, and `<name>.json`, which says what made them."""
-    for file, content in files.items():
-        durable.write_whole(folder() / file, content)
-    record = {
+    """Write the files of a figure or table, and `<name>.json`, which says what made them.
+
+    Raises ValueError, and writes nothing, if a file of that name is there that no record of ours
+    names: it is somebody's own.
+    """
+    place = folder()
+    path = place / f"{name}.json"
+    before = record(path)
+    ours = {path.name, *before["files"]} if before else set()
+    foreign = [file for file in (*files, path.name) if os.path.lexists(place / file)]
+    if foreign := sorted(set(foreign) - ours):
+        raise ValueError(
+            f"{place} holds a {' and a '.join(foreign)} that vzlib did not write; "
+            "move it away, or choose another folder by VZLIB_FIGURES"
+        )
+    said = {
         "settings_class": type(settings).__name__,
         "settings": settings.model_dump(mode="json"),
         "files": list(files),
         **more,
     }
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    durable.write_whole(folder() / f"{name}.json", text)
-    return record
+    # First a record that all of these files are ours: whoever is killed here may go on.
+    _write(path, {**said, "files": sorted(ours.union(files) - {path.name}), UNFINISHED: True})
+    for file, content in files.items():
+        durable.write_whole(place / file, content)
+    _write(path, said)
+    return said
+
+
+def _write(path: Path, said: Mapping[str, Any]) -> None:
+    durable.write_whole(path, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+
+
+def record(path: Path) -> dict[str, Any] | None:
+    """What the `<name>.json` of a figure or table says; None if it is another file, or none."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    wanted = {"settings_class": str, "settings": dict, "files": list}
+    if not isinstance(said, dict) or not all(
+        isinstance(said.get(part), kind) for part, kind in wanted.items()
+    ):
+        return None
+    return said if all(isinstance(file, str) for file in said["files"]) else None

@@ -6,7 +6,7 @@ all that the rows depend on: experiment, settings, model, data and code. An entr
 and published by one rename, so a reader sees all of it or nothing; a lock per key lets one process
 compute while the others wait.
 
-`python -m vzlib.results` lists, verifies, exports and prunes; see `vzlib.results.command`.
+`vzlib results` lists, verifies, exports and prunes; see `vzlib.results.command`.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -315,9 +314,3 @@ def _publish(
         durable.publish(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)  # a part, on a full disk
-
-
-if __name__ == "__main__":
-    from vzlib.results.command import main
-
-    sys.exit(main())

@@ -1,6 +1,8 @@
-"""The command line of the store: python -m vzlib.results [list|verify|export|prune]."""
+"""What `vzlib results` does: list, verify, export or prune the entries of the store.
 
-import argparse
+Each returns 1 when one of them is damaged, else 0.
+"""
+
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,29 +17,8 @@ from vzlib import results
 PROVENANCE = ("experiment", "key", "model", "data", "commit", "dirty", "seconds", "finished_utc")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """List, verify, export or prune the entries of the store; 1 when one of them is damaged."""
-    parser = argparse.ArgumentParser(prog="python -m vzlib.results", description=main.__doc__)
-    actions = parser.add_subparsers(dest="action", metavar="action")
-    actions.add_parser("list", help="the entries, one in a line (the default)")
-    actions.add_parser("verify", help="recompute every hash")
-    export = actions.add_parser("export", help="every row of every entry as one CSV table")
-    export.add_argument("--to", type=Path, metavar="FILE.csv", help="instead of standard output")
-    prune = actions.add_parser("prune", help="remove what the present code would not produce")
-    prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    options = parser.parse_args(arguments)
-    try:
-        if options.action == "export":
-            return _export(options.to)
-        if options.action == "prune":
-            return _prune(options.dry_run)
-        return _list(options.action == "verify")
-    except OSError as error:
-        print(f"{error.filename or results.location()}: {error.strerror}", file=sys.stderr)
-        return 1
-
-
-def _list(verified: bool) -> int:
+def list_entries(verified: bool = False) -> int:
+    """Print the entries, one in a line. verified: recompute every hash."""
     folders, damaged = results.entries(), 0
     for folder in folders:
         try:
@@ -57,7 +38,8 @@ def _list(verified: bool) -> int:
     return 1 if damaged else 0
 
 
-def _export(path: Path | None) -> int:
+def export(path: Path | None) -> int:
+    """Write every row of every entry as one CSV table, to standard output or a file."""
     folders, tables, damaged = results.entries(), [], 0
     for folder in folders:
         try:
@@ -90,7 +72,8 @@ def _cell(value: Any) -> Any:
     return to_json(value).decode() if isinstance(value, list | dict) else value
 
 
-def _prune(dry: bool) -> int:
+def prune(dry: bool = False) -> int:
+    """Remove what the present code would not produce. dry: only say what would be removed."""
     folders, removed, damaged = results.entries(), 0, 0
     for folder in folders:
         try:

@@ -1,7 +1,6 @@
-"""The index of saved figures and tables: python -m vzlib.runs.figures writes it as README.md."""
+"""The index of saved figures and tables, written as README.md beside them."""
 
 import json
-import sys
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ import pandas as pd
 
 from vzlib.notebooks import analysis, command, find, title
 from vzlib.parameters import settings_class
-from vzlib.plotting.save import folder
+from vzlib.plotting.save import UNFINISHED, record
 from vzlib.results import durable
 
 HEAD = """# Figures and tables
@@ -38,15 +37,30 @@ class Drawn(NamedTuple):
 
 def drawn(place: Path) -> list[Drawn]:
     """What was saved in a folder, by notebook and name."""
+    records = {path.stem: record(path) for path in sorted(place.glob("*.json"))}
+    said = {
+        name: one
+        for name, one in records.items()
+        if one and UNFINISHED not in one and _all_there(place, one["files"])
+    }
+    if not said:
+        return []
     notebooks = {settings_class(analysis(path.stem)).__name__: path.stem for path in find()}
-    found = []
-    for path in sorted(place.glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if "settings_class" in record:
-            notebook = notebooks.get(record["settings_class"])
-            caption = record.get("caption", "")
-            found.append(Drawn(path.stem, record["files"], record["settings"], caption, notebook))
+    found = [
+        Drawn(
+            name,
+            one["files"],
+            one["settings"],
+            str(one.get("caption", "")),
+            notebooks.get(one["settings_class"]),
+        )
+        for name, one in said.items()
+    ]
     return sorted(found, key=lambda one: (one.notebook or "", one.name))
+
+
+def _all_there(place: Path, files: list[str]) -> bool:
+    return all((place / file).is_file() for file in files)
 
 
 def page(place: Path) -> str:
@@ -59,7 +73,11 @@ def page(place: Path) -> str:
                 parts.append(f"`{command(notebook, settings)}`\n")
             parts.append(_settings(settings))
             parts += [_entry(one) for one in same]
-    return "\n".join([*parts, *map(_benchmark, sorted(place.glob("bench_*.json")))])
+    return "\n".join([*parts, *filter(None, map(_benchmark, _benchmarks(place)))])
+
+
+def _benchmarks(place: Path) -> list[Path]:
+    return sorted(place.glob("bench_*.json"))
 
 
 def _settings(settings: dict[str, Any]) -> str:
@@ -78,32 +96,53 @@ def _entry(one: Drawn) -> str:
 
 
 def _benchmark(path: Path) -> str:
-    """The last run of `make bench` on one device."""
-    record = json.loads(path.read_text(encoding="utf-8"))
-    rows = [
-        {
-            "what": row["what"],
-            "value [95 %]": f"{row['value']} [{row['low']}, {row['high']}]" if row["value"] else "",
-            "bar": row["bar"],
-            "outcome": row["outcome"],
-            "rounds": row["n"],
-            "details": row["details"],
-        }
-        for row in record["rows"]
-    ]
-    threads, dtype = record["threads"], record["dtype"]
+    """The last run of `make bench` on one device; empty for a file that is none."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        threads, dtype, device = said["threads"], said["dtype"], said["device"]
+        rows = [
+            {
+                "what": row["what"],
+                "value [95 %]": f"{row['value']} [{row['low']}, {row['high']}]"
+                if row["value"]
+                else "",
+                "bar": row["bar"],
+                "outcome": row["outcome"],
+                "rounds": row["n"],
+                "details": row["details"],
+            }
+            for row in said["rows"]
+        ]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ""
     table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
     head = f"`make bench`, {threads} threads, {dtype}: [{path.name}]({path.name})"
-    return f"## Benchmark: {record['device']}\n\n{head}\n\n{table}\n"
+    return f"## Benchmark: {device}\n\n{head}\n\n{table}\n"
 
 
-def main() -> int:
-    """Write the index of the folder that figures go to."""
-    place = folder()
-    durable.write_whole(place / "README.md", page(place))
-    print(f"{len(drawn(place))} figures and tables in {place / 'README.md'}")
-    return 0
+def write_index(place: Path) -> Path | None:
+    """Write the index of a folder; returns where, or None if nothing is drawn there.
+
+    A README.md of somebody's own is left alone: then it is `figures.md`.
+
+    Raises:
+        ValueError: that is somebody's own, too.
+    """
+    if not drawn(place) and not any(map(_benchmark, _benchmarks(place))):
+        return None
+    for path in (place / "README.md", place / "figures.md"):
+        if _is_ours(path):
+            durable.write_whole(path, page(place))
+            return path
+    raise ValueError(f"{place} has a README.md and a figures.md of its own: no index is written")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _is_ours(path: Path) -> bool:
+    """Whether there is no such file, or it is an index that was written here."""
+    try:
+        head = path.read_text(encoding="utf-8")[: len(HEAD)]
+    except FileNotFoundError:
+        return not path.is_symlink()
+    except (OSError, ValueError):
+        return False
+    return head.startswith(HEAD.splitlines()[0]) and "/figures.py`" in head

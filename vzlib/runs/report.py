@@ -1,9 +1,8 @@
-"""One offline page with all that was measured: vzlib report writes results/report.html.
+"""One offline page with all that was measured: `vzlib report` writes results/report.html.
 
 Figures, tables, settings, the store and the environment, in a file that needs nothing else.
 """
 
-import argparse
 import base64
 import io
 import sys
@@ -113,11 +112,9 @@ def _html(table: pd.DataFrame) -> str:
     return table.to_html(index=False, border=0)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the report; 1 when there is nothing to report."""
-    parser = argparse.ArgumentParser(prog="python -m vzlib.runs.report", description=__doc__)
-    parser.add_argument("--to", type=Path, default=results.location() / "report.html")
-    target = parser.parse_args(arguments).to
+def write(target: Path | None = None) -> int:
+    """Write the report, by default into the store; 1 when there is nothing to report, else 0."""
+    target = target or results.location() / "report.html"
     if not figures.drawn(folder()):
         print(f"no figures in {folder()}; make reproduce draws them", file=sys.stderr)
         return 1
@@ -125,7 +122,3 @@ def main(arguments: list[str] | None = None) -> int:
     durable.write_whole(target, text)
     print(f"{target}, {len(text.encode()) / 2**20:.1f} MiB")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,9 @@
-"""Run the notebooks in reading order: vzlib reproduce [--scale quick] [NOTEBOOK ...].
+"""Run the notebooks in reading order: `vzlib reproduce [--scale quick] [NOTEBOOK ...]`.
 
 Each is executed by papermill with params/<notebook>/<scale>.yaml, in a kernel of this interpreter,
 and published as results/notebooks/<notebook>.ipynb. A failure stops its notebook and no other.
 """
 
-import argparse
 import copy
 import json
 import logging
@@ -21,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import papermill
-import yaml
 from traitlets.config import Config
 
-from vzlib import results
-from vzlib.notebooks import SCALES, find, parameters
-from vzlib.paths import NOTEBOOKS
+from vzlib import notebooks, results, typed_values
+from vzlib.parameters import settings_class, validate
+from vzlib.paths import FIGURES, NOTEBOOKS
+from vzlib.plotting.save import folder
 from vzlib.results import durable
+from vzlib.runs import figures
 
 # One by one, when the others have ended: times want the machine alone, the ledger reads them all.
 LAST = ("08_efficiency", "15_claims")
@@ -56,8 +56,8 @@ def execute(
     aside = published.with_name(f".{published.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
-            notebook,
-            aside,
+            _as_it_is(notebook),
+            _as_it_is(aside),
             values,
             kernel_name="python3",
             language="python",
@@ -74,6 +74,11 @@ def execute(
     finally:
         aside.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
+
+
+def _as_it_is(path: Path) -> str:
+    """A path in which papermill finds no {name} to fill in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 @contextmanager
@@ -119,13 +124,13 @@ def own_kernel(jobs: int = 1, timed: bool = False) -> Iterator[Config]:
 def run(
     notebooks: Sequence[Path],
     scale: str = "default",
-    overrides: dict[str, Any] | None = None,
+    typed: Sequence[tuple[str, str]] = (),
     jobs: int = 1,
 ) -> list[str]:
     """Run notebooks, `jobs` at a time, a line for each; returns what failed, one text each.
 
     Those in LAST start when all others have ended. Notebooks at work together share the processors'
-    threads.
+    threads. typed: names and values of parameters, as a person types them.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
     failures, number = [], 0
@@ -133,7 +138,7 @@ def run(
         stage = list(group)
         at_once = min(jobs, len(stage))
         with own_kernel(at_once, timed=turn > 0) as config, ExitStack() as stack:
-            one = partial(_run, scale, overrides or {}, config)
+            one = partial(_run, scale, typed, config)
             each: Callable[..., Iterator[tuple[float, str | None]]] = map
             if at_once > 1:
                 each = stack.enter_context(ProcessPoolExecutor(at_once)).map
@@ -151,15 +156,30 @@ def _turn(notebook: Path) -> int:
     return LAST.index(notebook.stem) + 1 if notebook.stem in LAST else 0
 
 
+def given(notebook: Path, scale: str, typed: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What a notebook is given: the parameters of its scale, and over them those that were typed.
+
+    Relative paths count from the working folder, where the command was typed.
+
+    Raises:
+        ValueError: one is not allowed, or the file of the scale cannot be read.
+    """
+    cls = settings_class(notebooks.analysis(notebook.stem))
+    values = notebooks.parameters(notebook.stem, scale) | typed_values.read(cls, typed)
+    values = typed_values.with_absolute_paths(cls, values)
+    validate(cls, {**notebooks.defaults(notebook), **values})
+    return values
+
+
 def _run(
-    scale: str, overrides: dict[str, Any], config: Config, notebook: Path
+    scale: str, typed: Sequence[tuple[str, str]], config: Config, notebook: Path
 ) -> tuple[float, str | None]:
     """Seconds taken, and what failed."""
     start, failure = time.perf_counter(), None
     own = copy.deepcopy(config)
     own.KernelManager.ip += f"-{notebook.stem[:2]}"  # kernels at work at once need own sockets
     try:
-        values = {**parameters(notebook.stem, scale), **overrides}
+        values = given(notebook, scale, typed)
         execute(notebook, values, results.location() / "notebooks" / notebook.name, own)
     except Exception as error:
         failure = f"{notebook.stem}, {explain(error)}"
@@ -173,39 +193,53 @@ def explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run notebooks and list the failures; 1 when there was one, 2 for a wrong command."""
-    parser = argparse.ArgumentParser(prog="python -m vzlib.runs.reproduce", description=__doc__)
-    parser.add_argument("notebooks", nargs="*", help="such as 02 or 02_attention_by_layer; all")
-    parser.add_argument("--scale", choices=SCALES, default="default")
-    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (default: 1)")
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="override a parameter of every notebook that runs; VALUE is read as YAML",
-    )
-    options = parser.parse_args(arguments)
-    try:
-        notebooks = find(options.notebooks)
-    except ValueError as error:
-        parser.error(str(error))
-    if options.jobs < 1:
-        parser.error(f"--jobs {options.jobs} must be at least 1")
-    if not notebooks:
-        parser.error(f"no notebooks in {NOTEBOOKS}")
-    overrides = {name: yaml.safe_load(value) for name, value in options.parameter}
+def reproduce(
+    names: Sequence[str] | None,
+    scale: str = "default",
+    typed: Sequence[tuple[str, str]] = (),
+    jobs: int = 1,
+    publish: bool = False,
+) -> int:
+    """Run notebooks, then write the index of figures; 1 when a notebook failed, else 0.
+
+    names: as `notebooks.find` takes them; None is all. typed: names and values of parameters, for
+    every notebook that runs. publish: figures go to figures/ of the repository.
+
+    Raises:
+        ValueError: something given is not allowed; nothing ran.
+    """
+    chosen = notebooks.find(names)
+    if not chosen:
+        raise ValueError(f"no notebooks in {NOTEBOOKS}")
+    if problems := list(_problems(chosen, scale, typed)):
+        raise ValueError("\n".join(problems))
+    if publish:
+        _publish(scale, typed)
     start = time.perf_counter()
-    failures = run(notebooks, options.scale, overrides, options.jobs)
-    good = len(notebooks) - len(failures)
-    print(f"{good} of {len(notebooks)} notebooks in {time.perf_counter() - start:.1f} s")
+    failures = run(chosen, scale, typed, jobs)
+    good = len(chosen) - len(failures)
+    print(f"{good} of {len(chosen)} notebooks in {time.perf_counter() - start:.1f} s")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
+    if index := figures.write_index(folder()):
+        print(f"{len(figures.drawn(folder()))} figures and tables in {index}")
     return 1 if failures else 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _problems(
+    chosen: Sequence[Path], scale: str, typed: Sequence[tuple[str, str]]
+) -> Iterator[str]:
+    for notebook in chosen:
+        try:
+            given(notebook, scale, typed)
+        except ValueError as error:
+            yield f"{notebook.stem}: {error}"
+
+
+def _publish(scale: str, typed: Sequence[tuple[str, str]]) -> None:
+    """Let figures go to figures/, which is committed: at the default scale and nothing else."""
+    if scale != "default" or typed or os.environ.get("VZLIB_FIGURES"):
+        raise ValueError(
+            "--publish writes figures/ at the default scale: without --scale, -p and $VZLIB_FIGURES"
+        )
+    os.environ["VZLIB_FIGURES"] = str(FIGURES)

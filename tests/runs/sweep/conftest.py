@@ -138,7 +138,7 @@ class Clone:
 
     def start(self, *arguments: str, first: str = "") -> subprocess.Popen:
         """Start the coordinator in a process group of its own; `first` is code to run before."""
-        command = [sys.executable, "-m", "vzlib.runs.sweep", *arguments]
+        command = [sys.executable, "-m", "vzlib", "sweep", *arguments]
         if first:
             code = f"{first}\nimport os, sys\nos.execv(sys.executable, sys.argv[1:])"
             command = [sys.executable, "-c", code, *command]

@@ -124,7 +124,7 @@ def test_a_wrong_file_stops_the_command_before_anything_is_written(tmp_path):
     path.write_text(yaml.safe_dump({**GOOD, "fixed": {"each": 1}, "grid": {"bugdets": [[64]]}}))
     environment = {**os.environ, "VZLIB_RESULTS": str(tmp_path / "results")}
     done = subprocess.run(
-        [sys.executable, "-m", "vzlib.runs.sweep", str(path)],
+        [sys.executable, "-m", "vzlib", "sweep", str(path)],
         env=environment,
         capture_output=True,
         text=True,

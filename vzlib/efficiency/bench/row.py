@@ -86,7 +86,7 @@ def counted(group: str, what: str, value: float, details: str, bar: Bar | None =
 
 def not_measured(group: str, what: str, bar: Bar | None = None) -> Row:
     """The row of what needs a GPU where there is none."""
-    command = f"python -m vzlib.efficiency.bench --device cuda --only {group}"
+    command = f"vzlib bench --device cuda {group}"
     return Row(group, what, NOTHING, str(bar or ""), NOT_MEASURED, 0, command)
 
 

@@ -29,7 +29,7 @@ VANILLA, ZIPPED = "vanilla", "visionzip"
 KEEPS = {"C15": 64, "C16": 128, "C17": 192}
 BEATS = {"C18": ("fastv", 64), "C19": ("sparsevlm", 64), "C20": ("fastv", 192),
          "C21": ("sparsevlm", 192)}  # fmt: skip
-LARGE = ".venv/bin/python -m vzlib.runs.reproduce 06 15 --scale paper"  # asks LLaVA-1.5-7B
+LARGE = ".venv/bin/vzlib reproduce 06 15 --scale paper"  # asks LLaVA-1.5-7B
 POINTS = "points of accuracy"
 
 

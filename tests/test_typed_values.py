@@ -1,5 +1,6 @@
 """What a person types is what is asked, or it is refused with the reason."""
 
+import functools
 import json
 from typing import Any
 
@@ -11,13 +12,20 @@ from vzlib.experiments.misalignment_ablation.settings import MisalignmentAblatio
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.experiments.token_budget.settings import TokenBudget
-from vzlib.parameters import ParameterError, validate
+from vzlib.notebooks import analysis, defaults, find
+from vzlib.parameters import ParameterError, settings_class, validate
 from vzlib.typed_values import read, with_absolute_paths
 
 
 def typed(cls, name, text):
     """The value that a setting has in the end."""
-    return getattr(validate(cls, read(cls, [(name, text)])), name)
+    return getattr(validate(cls, given(cls) | read(cls, [(name, text)])), name)
+
+
+@functools.cache
+def given(cls):
+    """What the parameters cell of the notebook gives."""
+    return next(defaults(path) for path in find() if settings_class(analysis(path.stem)) is cls)
 
 
 @pytest.mark.parametrize(

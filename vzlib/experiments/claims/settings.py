@@ -1,17 +1,20 @@
 """What can be chosen in 15_claims; torch is not imported."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from vzlib.experiments.settings import Settings
+from vzlib.experiments.settings import Model, Questions, Settings
+from vzlib.typed_values import SettingsByNotebook
 
 
 class Claims(Settings):
     """15_claims: every claim of the paper beside what the store of results holds."""
 
-    model: str = "pico"
-    questions: str = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
+    model: Model = "pico"
+    questions: Questions = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
     scale: Literal["quick", "default", "paper"] = "default"  # params/<notebook>/<scale>.yaml
     # What else was changed when a notebook ran, such as {"06_token_budget": {"each": 1000}}.
-    evidence: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    evidence: Annotated[dict[str, dict[str, Any]], SettingsByNotebook()] = Field(
+        default_factory=dict
+    )

@@ -5,15 +5,18 @@ import pytest
 
 # From the ground up. Rooms of one floor know nothing of each other.
 FLOORS = (
-    ("paths", "plain_yaml", "typed_values", "executed_cells"),
+    ("paths", "executed_cells"),
     ("parameters",),
+    ("plain_yaml",),
+    ("typed_values",),
     ("paper", "notebooks", "tokens"),
     ("methods", "scenes", "statistics", "results"),
     ("models", "plotting"),
     ("evaluation", "claims"),
     ("efficiency",),
     ("experiments", "runs"),
-    ("embedded", "training"),
+    ("training",),
+    ("embedded",),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -79,7 +79,10 @@ EDITS = {
     "the rule of verdicts": ("statistics/verdict.py", "> threshold", ">= threshold", set()),
     "the store": ("results/__init__.py", "indent=2", "indent=1", set()),
     "a method among many": ("methods/divprune.py", "1 - cosine", "1.0 - cosine", set()),
-    "another method": ("methods/fastv.py", r"0\.5", "0.6", set()),
+    "another method": (
+        "methods/fastv.py", r"0\.5", "0.6", {"misalignment_ablation.measure"} | TIMES,
+    ),
+    "the table of methods": ("methods/registry.py", '"DivPrune"', '"Div"', set()),
     "selection": (
         "tokens/selection.py", r"descending=True", "descending=False",
         ANSWERS | TIMES | {"quickstart.measure", "feature_misalignment.measure",

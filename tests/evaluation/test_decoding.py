@@ -8,17 +8,12 @@ from tests import tiny
 from tests.methods.inside.conftest import LAYERS, VISUAL
 from tests.methods.inside.oracle import masked_forward
 from tests.methods.inside.test_prefill import ALL, PRUNING
-from vzlib.evaluation.decoding import decode, embed_question
-from vzlib.methods.inside import (
-    FastV,
-    PyramidDrop,
-    Shape,
-    SparseVLM,
-    embed_prompt,
-    generate,
-    last_logits,
-    open_images,
-)
+from vzlib.evaluation.decoding import decode, embed_prompt, embed_question, generate, last_logits
+from vzlib.evaluation.judging import open_images
+from vzlib.methods.fastv import FastV
+from vzlib.methods.inside.schedule import Shape
+from vzlib.methods.pyramid_drop import PyramidDrop
+from vzlib.methods.sparsevlm import SparseVLM
 from vzlib.models.answer import prompt as prompt_of
 
 

@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 import vzlib
 from tests import tiny
+from vzlib.evaluation.decoding import generate
 from vzlib.evaluation.evaluate import COLUMNS, Way, before, evaluate
 from vzlib.evaluation.questions import of_scenes, read
-from vzlib.methods.inside import FastV, generate
+from vzlib.methods.fastv import FastV
 from vzlib.models.answer import answer, prompt
 from vzlib.models.load import Loaded
 from vzlib.models.towers import encode

@@ -5,16 +5,12 @@ import torch
 
 from tests import tiny
 from tests.methods.inside.conftest import LAYERS, VISUAL
-from vzlib.methods.inside import (
-    AdaptiveSparseVLM,
-    FastV,
-    PyramidDrop,
-    Shape,
-    SparseVLM,
-    generate,
-    judge,
-    open_images,
-)
+from vzlib.evaluation.decoding import generate
+from vzlib.evaluation.judging import judge, open_images
+from vzlib.methods.fastv import FastV
+from vzlib.methods.inside.schedule import Shape
+from vzlib.methods.pyramid_drop import PyramidDrop
+from vzlib.methods.sparsevlm import AdaptiveSparseVLM, SparseVLM
 from vzlib.models.answer import prompt
 from vzlib.models.shared_prefix import answered_right
 

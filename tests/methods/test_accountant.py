@@ -4,7 +4,9 @@ import pytest
 from transformers import LlamaConfig
 
 from vzlib.methods.accountant import account, account_of, prefill_flops
-from vzlib.methods.inside import AdaptiveSparseVLM, FastV, PyramidDrop, SparseVLM
+from vzlib.methods.fastv import FastV
+from vzlib.methods.pyramid_drop import PyramidDrop
+from vzlib.methods.sparsevlm import AdaptiveSparseVLM, SparseVLM
 
 SEVEN = LlamaConfig()  # 32 layers, d = 4096, m = 11008: Vicuna-7B
 THIRTEEN = LlamaConfig(hidden_size=5120, intermediate_size=13824, num_hidden_layers=40)

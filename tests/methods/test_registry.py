@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from tests.methods.encodings import encoding, rows_of
-from vzlib.methods import METHODS, method
+from vzlib.methods.registry import method, names
 from vzlib.tokens import BudgetError
 from vzlib.tokens.evidence import Encoded
 
-REDUCTIONS = [name for name in METHODS if name != "vanilla"]
+BEFORE = names("before")
+REDUCTIONS = [name for name in BEFORE if name != "vanilla"]
 PRUNING = ["random", "uniform", "fastervlm", "vispruner", "divprune"]
 
 
@@ -49,7 +50,7 @@ def test_pruning_gives_distinct_patches_in_raster_order_and_never_cls(name, has_
         assert index == sorted(set(index)) and min(index) >= has_cls
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith("visionzip")])
+@pytest.mark.parametrize("name", [n for n in BEFORE if not n.startswith("visionzip")])
 def test_what_cls_itself_holds_changes_nothing(name):
     given = encoding()
     other = Encoded(*(part.clone() for part in given))
@@ -70,7 +71,7 @@ def test_an_image_is_reduced_alike_alone_and_in_a_batch(name):
         torch.testing.assert_close(tokens[0], together[image], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", BEFORE)
 def test_no_method_looks_at_a_value_on_the_host(name):
     """Tensors of the meta device have none: shapes do not depend on what is in the image."""
     given = Encoded(*(part.to("meta") for part in encoding()))
@@ -78,7 +79,7 @@ def test_no_method_looks_at_a_value_on_the_host(name):
     assert method(name)(given, retain, has_cls=True, seed=0).shape == (3, retain, 12)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", BEFORE)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_tokens_keep_the_dtype_and_the_choice_is_made_in_fp32(name, dtype):
     full = encoding()
@@ -99,5 +100,5 @@ def test_impossible_budgets_are_refused_with_the_value(name):
 
 
 def test_unknown_names_are_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"'visonzip'.*did you mean 'visionzip'"):
+    with pytest.raises(ValueError, match=r"visonzip: unknown; did you mean visionzip"):
         method("visonzip")

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from vzlib.methods import METHODS
+from vzlib.methods.registry import METHODS, Row, names
 from vzlib.plotting import look, styled
 from vzlib.plotting.style import LOOKS
 
@@ -17,7 +17,7 @@ BLINDNESS = {
     "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
 }
 TOGETHER = [
-    tuple(METHODS),
+    tuple(names("before")),
     ("visionzip", "fastv", "sparsevlm", "pyramiddrop"),
     ("photographs", "scenes"),
     ("cls", "mean"),
@@ -40,7 +40,16 @@ def lab(colour):
 def test_every_method_has_a_look_and_a_marker_of_its_own():
     looks = [look(name) for name in METHODS]
     assert len({each.marker for each in looks}) == len({each.label for each in looks}) == len(looks)
-    assert len({each.colour for each in looks}) == len(looks)
+
+
+def test_a_new_method_has_the_colour_of_its_family_and_a_marker_of_its_own(monkeypatch):
+    for name in ("new", "newer"):
+        monkeypatch.setitem(METHODS, name, Row("somewhere:new", name.title(), "diversity"))
+    new, newer = look("new"), look("newer")
+    assert (new.label, new.colour) == ("New", look("vispruner").colour)
+    assert len({new.marker, newer.marker, *(each.marker for each in LOOKS.values())}) == 2 + len(
+        {each.marker for each in LOOKS.values()}
+    )
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])
@@ -54,7 +63,7 @@ def test_what_is_drawn_together_differs_for_colour_blind_readers(names, blindnes
 
 
 def test_an_unknown_name_is_told_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'visionzip'"):
+    with pytest.raises(ValueError, match="did you mean visionzip"):
         look("visionzipp")
 
 

@@ -13,8 +13,10 @@ from torch import Tensor
 from vzlib.efficiency import usual_way
 from vzlib.efficiency.geometry import IMAGE_TOKEN
 from vzlib.efficiency.timing import Variant
-from vzlib.methods.inside import Fitted, Method, OutOfReach, method, open_prompt, pruned_prefill
-from vzlib.methods.inside.pruned_prefill import next_hidden
+from vzlib.methods.fastv import FastV
+from vzlib.methods.inside.pruned_prefill import next_hidden, open_prompt, pruned_prefill
+from vzlib.methods.inside.schedule import Fitted, Method, OutOfReach
+from vzlib.methods.sparsevlm import SparseVLM
 from vzlib.models.compiled_prefill import compiled_prefill
 from vzlib.models.towers import encode
 from vzlib.tokens import Budget, select_and_merge
@@ -139,7 +141,7 @@ def compiled(model: Any, variant: Variant, backend: str = "inductor") -> Variant
 
 def schedule(name: str, average: float, layers: int, visual: int) -> Fitted:
     """FastV's or SparseVLM's schedule with this layer average, or the nearest that it can do."""
-    fitting: Any = method(name)
+    fitting: Any = {"fastv": FastV, "sparsevlm": SparseVLM}[name]
     try:
         return fitting.for_average(average, layers, visual)
     except OutOfReach as error:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from vzlib.evaluation.decoding import Decoded, decode, embed_question
+from vzlib.evaluation.judging import Judged, judge, open_images
 from vzlib.evaluation.questions import Asked, Question
 from vzlib.evaluation.scoring import SCORES
-from vzlib.methods import inside as in_llm
+from vzlib.methods.inside.schedule import Method
 from vzlib.models.load import Loaded
 from vzlib.models.shared_prefix import answered_right
 from vzlib.tokens.evidence import Encoded
@@ -24,7 +25,7 @@ class Way(NamedTuple):
 
     name: str
     before: Callable[[Encoded, int], Tensor]
-    inside: in_llm.Method | None = None
+    inside: Method | None = None
 
 
 class Verdict(NamedTuple):
@@ -56,8 +57,8 @@ def told(
             right = answered_right(model, processor, visual, pairs)
             yield [[Verdict(float(one), counts) for one in own] for own in right]
         else:
-            opening = opening or in_llm.open_images(model, processor, visual, depth)
-            judgements = in_llm.judge(model, processor, opening, pairs, way.inside, seed=seed)
+            opening = opening or open_images(model, processor, visual, depth)
+            judgements = judge(model, processor, opening, pairs, way.inside, seed=seed)
             yield [[_verdict(one) for one in own] for own in judgements]
 
 
@@ -77,7 +78,7 @@ def generated(
     )
     found: list[list[list[Verdict]]] = [[[] for _ in images] for _ in ways]
     for number, one in enumerate(images):
-        opening = in_llm.open_images(model, processor, visual[number : number + 1], depth)
+        opening = open_images(model, processor, visual[number : number + 1], depth)
         for question in one.questions:
             text = embed_question(model, processor, question.text)
             for way, own in zip(ways, found, strict=True):
@@ -99,7 +100,7 @@ def _scored(processor: Any, question: Question, decoded: Decoded, way: Way) -> V
     return Verdict(score, counts, None if way.inside is None else decoded.places, said)
 
 
-def _verdict(one: in_llm.Judged) -> Verdict:
+def _verdict(one: Judged) -> Verdict:
     return Verdict(float(one.right), tuple(len(place) for place in one.places), one.places)
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from vzlib.evaluation.answering import Verdict, Way, generated, told
 from vzlib.evaluation.questions import Asked, Question
-from vzlib.methods import method
+from vzlib.methods.registry import method
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
 from vzlib.models.towers import encode
@@ -34,7 +34,7 @@ def before(name: str, retain: int, cls: bool) -> Callable[[Encoded, int], Tensor
 
     cls: whether the tower has a CLS token. Raises ValueError for an unknown name.
     """
-    return partial(_before, method(name), retain, cls)
+    return partial(_before, method(name, "before"), retain, cls)
 
 
 def _before(

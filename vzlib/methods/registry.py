@@ -1,54 +1,84 @@
-"""Reductions before the language model: from what a tower gave to the tokens that are projected.
+"""Every way to spend a budget of visual tokens, by name: a row here is all that a new one needs.
 
-Every method takes what `vzlib.models.encode` returns, with the CLS token at index 0 if the tower
-has one, the number of tokens to retain, and a seed, and returns tokens `[B, retain, D]`.
+A reduction before the language model takes what `vzlib.models.encode` returns, with the CLS token
+at index 0 if the tower has one, the number of tokens to retain, and a seed, and returns tokens
+`[B, retain, D]`. One inside it is a class with the stages and the raters of its schedule, see
+`vzlib.methods.inside.schedule.Method`. Nothing is imported before it is asked for.
 """
 
-from difflib import get_close_matches
-from typing import Protocol
+import importlib
+from typing import Any, Literal, NamedTuple
 
-from torch import Tensor
+from vzlib.parameters import unknown
 
-from vzlib.methods.divprune import divprune
-from vzlib.methods.fastervlm import fastervlm
-from vzlib.methods.pooling import pooling
-from vzlib.methods.prumerge_plus import prumerge_plus
-from vzlib.methods.random import random
-from vzlib.methods.tome import tome
-from vzlib.methods.uniform import uniform
-from vzlib.methods.vanilla import vanilla
-from vzlib.methods.visionzip import visionzip, visionzip_paper
-from vzlib.methods.vispruner import vispruner
-from vzlib.tokens.evidence import Encoded
+Place = Literal["before", "inside"]
 
 
-class Method(Protocol):
-    """How a reduction is called."""
+class Row(NamedTuple):
+    """A method.
 
-    def __call__(self, encoded: Encoded, retain: int, *, has_cls: bool, seed: int) -> Tensor:
-        """Tokens `[B, retain, D]`. Raises BudgetError if there are fewer."""
-        ...
+    where: module and name of what does it. label: what figures and tables call it. family: what it
+    chooses by, which gives its colour. place: before or inside the language model. draws: whether
+    chance has a part in it. compared: whether notebook 06 measures it unless told otherwise.
+    """
+
+    where: str
+    label: str
+    family: str
+    place: Place = "before"
+    draws: bool = False
+    compared: bool = True
+
+    @property
+    def module(self) -> str:
+        """The module whose code decides what the method does."""
+        return self.where.partition(":")[0]
 
 
-METHODS: dict[str, Method] = {
-    "vanilla": vanilla,
-    "visionzip": visionzip,
-    "visionzip-paper": visionzip_paper,
-    "fastervlm": fastervlm,
-    "vispruner": vispruner,
-    "divprune": divprune,
-    "prumerge-plus": prumerge_plus,
-    "tome": tome,
-    "pooling": pooling,
-    "uniform": uniform,
-    "random": random,
+METHODS = {
+    "vanilla": Row("vzlib.methods.vanilla:vanilla", "all tokens", "all", compared=False),
+    "visionzip": Row("vzlib.methods.visionzip:visionzip", "VisionZip (code)", "VisionZip"),
+    "visionzip-paper": Row(
+        "vzlib.methods.visionzip:visionzip_paper", "VisionZip (paper)", "VisionZip"
+    ),
+    "fastervlm": Row("vzlib.methods.fastervlm:fastervlm", "FasterVLM", "attention"),
+    "vispruner": Row("vzlib.methods.vispruner:vispruner", "VisPruner", "diversity"),
+    "divprune": Row("vzlib.methods.divprune:divprune", "DivPrune", "diversity"),
+    "prumerge-plus": Row("vzlib.methods.prumerge_plus:prumerge_plus", "PruMerge+", "merging"),
+    "tome": Row("vzlib.methods.tome:tome", "ToMe", "merging"),
+    "pooling": Row("vzlib.methods.pooling:pooling", "average pooling", "control"),
+    "uniform": Row("vzlib.methods.uniform:uniform", "uniform", "control"),
+    "random": Row("vzlib.methods.random:random", "random", "control", draws=True),
+    "fastv": Row("vzlib.methods.fastv:FastV", "FastV", "inside", "inside"),
+    "sparsevlm": Row(  # v1.5
+        "vzlib.methods.sparsevlm:SparseVLM", "SparseVLM", "inside", "inside", draws=True
+    ),
+    "sparsevlm-v1": Row(  # its counts depend on the prompt, so that it cannot meet a budget
+        "vzlib.methods.sparsevlm:AdaptiveSparseVLM",
+        "SparseVLM v1",
+        "inside",
+        "inside",
+        draws=True,
+        compared=False,
+    ),
+    "pyramiddrop": Row("vzlib.methods.pyramid_drop:PyramidDrop", "PyramidDrop", "inside", "inside"),
 }
 
 
-def method(name: str) -> Method:
-    """The reduction of that name. Raises ValueError naming the nearest and all allowed."""
-    if name not in METHODS:
-        near = get_close_matches(name, METHODS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"method {name!r} is unknown{hint}; allowed: {', '.join(METHODS)}")
+def names(place: Place | None = None) -> list[str]:
+    """The names of all methods, or of those before or inside the language model."""
+    return [name for name, row in METHODS.items() if place in (None, row.place)]
+
+
+def row(name: str, place: Place | None = None) -> Row:
+    """The row of a method. Raises ValueError naming the nearest and all allowed."""
+    allowed = names(place)
+    if name not in allowed:
+        raise ValueError(f"method {unknown(name, allowed)}")
     return METHODS[name]
+
+
+def method(name: str, place: Place | None = None) -> Any:
+    """The reduction or the class of that name. Raises ValueError as `row` does."""
+    module, _, attribute = row(name, place).where.partition(":")
+    return getattr(importlib.import_module(module), attribute)

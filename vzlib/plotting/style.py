@@ -3,12 +3,13 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from vzlib.methods.registry import METHODS, Row
+from vzlib.parameters import unknown
 from vzlib.plotting.letters import FONT, legible
 
 P = ParamSpec("P")
@@ -54,6 +55,9 @@ STYLE: Any = {
     "image.interpolation": "nearest",
 }
 BAND = 0.18  # opacity of the area between two interval bounds
+
+
+MARKERS = ("1", "2", "3", "4", "8", "H", "|", "_")  # of methods that have no look of their own
 
 
 class Look(NamedTuple):
@@ -107,13 +111,23 @@ LOOKS = {
 def look(name: str) -> Look:
     """Label, colour, marker and line of a method, an image source, a rule or a region.
 
+    A method without a look of its own has the colour of its family and a marker of its own.
+
     Raises ValueError, naming the nearest one, for what has no look yet.
     """
+    if name in METHODS and name not in LOOKS:
+        return _look_of_family(METHODS[name])
     if name not in LOOKS:
-        near = get_close_matches(name, LOOKS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"{name!r} has no look{hint}; allowed: {', '.join(LOOKS)}")
+        raise ValueError(f"no look of {unknown(name, [*LOOKS, *METHODS])}")
     return LOOKS[name]
+
+
+def _look_of_family(row: Row) -> Look:
+    rows = list(METHODS.items())
+    family = [name for name, other in rows if other.family == row.family and name in LOOKS]
+    colour = LOOKS[family[0]].colour if family else "#666666"
+    without = [other for name, other in rows if name not in LOOKS]
+    return Look(row.label, colour, MARKERS[without.index(row) % len(MARKERS)], "-.")
 
 
 @contextmanager

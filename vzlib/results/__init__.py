@@ -63,6 +63,7 @@ def compute(
     settings: BaseModel | Mapping[str, Any],
     function: Callable[..., Any],
     *,
+    uses: Collection[str] = (),
     model_fingerprint: str | None = None,
     data_version: str | None = None,
     about: Mapping[str, Any] | None = None,
@@ -75,6 +76,7 @@ def compute(
         settings: everything that was chosen; all of it enters the key.
         function: called with `settings`; returns tidy rows, or a pair (rows, predictions). What it
             reads besides the settings must be covered by the two arguments below.
+        uses: modules that `function` uses besides those it imports, such as those of methods.
         model_fingerprint: identifies the weights and configuration of the model.
         data_version: identifies the data.
         about: names what the two arguments above identify, such as {"model": "pico"}, for readers
@@ -96,6 +98,7 @@ def compute(
         [settings],
         partial(_alone, function),
         code=function,
+        uses=lambda point: uses,
         model_fingerprint=model_fingerprint,
         data_version=data_version,
         about=about,

@@ -12,10 +12,21 @@ from typing import Any
 from vzlib.paths import REPOSITORY
 
 PACKAGE = "vzlib"
-# Rooms that draw, store, tell or check, but measure nothing.
+# What draws, stores, tells or checks, but measures nothing; and the table of methods, since a point
+# names the module of its own.
 NOT_MEASURING = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("claims", "notebooks", "parameters", "paths", "plotting", "results", "runs", "statistics")
+    for name in (
+        "claims",
+        "methods.registry",
+        "notebooks",
+        "parameters",
+        "paths",
+        "plotting",
+        "results",
+        "runs",
+        "statistics",
+    )
 )
 # Modules of an analysis that measure nothing. Settings enter a key by their values.
 OF_ANALYSES = ("settings", "tell", "draw", "claims")
@@ -143,7 +154,8 @@ def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) 
                 yield module if _file(module, root) else _defining(base, alias.name, root)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # A table of lazy exports names its modules in strings.
-            yield package + node.value if node.value.startswith(".") else node.value
+            if "." in node.value:  # the package's own name says nothing
+                yield package + node.value if node.value.startswith(".") else node.value
 
 
 def _defining(package: str, name: str, root: Path) -> str:

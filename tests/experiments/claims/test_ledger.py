@@ -1,7 +1,7 @@
 """The ledger has every claim once, reads the store alone, and says what is missing."""
 
-import json
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,8 +15,9 @@ from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.redundancy import measure as redundancy
 from vzlib.models import load
 from vzlib.notebooks import SCALES, defaults, find, parameters
-from vzlib.parameters import validate
+from vzlib.parameters import settings_class, validate
 from vzlib.statistics import verdict
+from vzlib.typed_values import read
 
 FEW = {
     "01_redundancy": {"count": 3, "dominant": [2, 9], "images": ["scenes"]},
@@ -110,7 +111,8 @@ def test_the_command_measures_what_the_ledger_asks_for(chosen, monkeypatch):
         words = shlex.split(found[claim].command)
         scale = next((w.removeprefix("SCALE=") for w in words if w.startswith("SCALE=")), "default")
         pairs = [(words[i + 1], words[i + 2]) for i, word in enumerate(words) if word == "-p"]
-        values = {name: json.loads(value) for name, value in pairs}
+        values = read(settings_class(notebooks.analysis(analysis.NOTEBOOK)), pairs, Path("/"))
+        values |= {name: Path(value).name for name, value in values.items() if name == "questions"}
         measured = notebooks.settings(analysis.NOTEBOOK, scale, **values)
         assert measured == settings_of(chosen, analysis.NOTEBOOK)
 

@@ -18,8 +18,9 @@ from vzlib.experiments.misalignment_ablation import measure as misalignment_abla
 from vzlib.experiments.misalignment_ablation import tell as misalignment_effects
 from vzlib.experiments.misalignment_ablation.conditions import inside, offer
 from vzlib.experiments.misalignment_ablation.settings import MisalignmentAblation
-from vzlib.methods import method
-from vzlib.methods.inside import Shape, SparseVLM, visual_by_layer
+from vzlib.methods.inside.schedule import Shape, visual_by_layer
+from vzlib.methods.registry import method
+from vzlib.methods.sparsevlm import SparseVLM
 from vzlib.models import load
 from vzlib.tokens import BudgetError
 from vzlib.tokens.evidence import Encoded

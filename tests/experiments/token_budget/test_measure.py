@@ -1,20 +1,19 @@
 """The token-budget sweep: what is planned, what is asked, and what the answers amount to."""
 
 import shutil
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from vzlib import results
+from vzlib.experiments.token_budget import draw
 from vzlib.experiments.token_budget import measure as token_budget
 from vzlib.experiments.token_budget import measure_speed as answering_speed
 from vzlib.experiments.token_budget import tell as token_budget_table
 from vzlib.experiments.token_budget.claims import verdicts
-from vzlib.experiments.token_budget.settings import AnyMethod, TokenBudget
-from vzlib.methods import METHODS
-from vzlib.methods.inside import METHODS as INSIDE_METHODS
+from vzlib.experiments.token_budget.settings import TokenBudget
+from vzlib.methods import registry
 from vzlib.paths import REPOSITORY
 from vzlib.results import sources
 
@@ -26,10 +25,32 @@ def settings(folder, **changes) -> TokenBudget:
     return TokenBudget(**values)
 
 
-def test_every_method_of_the_registries_can_be_swept_and_no_other():
-    adaptive = {"sparsevlm-v1"}  # its count depends on the prompt: it can be given no budget
-    assert set(get_args(AnyMethod)) == ({*METHODS, *INSIDE_METHODS} - adaptive - {"vanilla"})
-    assert set(token_budget.INSIDE) == set(INSIDE_METHODS) - adaptive
+def test_all_stands_for_every_method_that_can_meet_a_budget(scene_folder):
+    chosen = settings(scene_folder, methods="all").chosen
+    assert set(chosen) == set(registry.names()) - {"vanilla", "sparsevlm-v1"}
+    for methods, message in (
+        (("divprun",), "divprun: unknown; did you mean divprune"),
+        (("sparsevlm-v1",), "cannot be compared"),
+        ((), "at least one"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            settings(scene_folder, methods=methods)
+
+
+def test_a_new_method_is_one_file_and_one_row(scene_folder, own_store, tmp_path, monkeypatch):
+    (tmp_path / "first_patches.py").write_text(
+        "def first_patches(encoded, retain, *, has_cls, seed=0):\n"
+        "    return encoded.hidden[:, int(has_cls) :][:, :retain]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    row = registry.Row("first_patches:first_patches", "first patches", "control")
+    monkeypatch.setitem(registry.METHODS, "first", row)
+    assert "first" in settings(scene_folder, methods="all").chosen
+    rows = token_budget.measure(settings(scene_folder, methods=("visionzip", "first")))
+    assert set(rows["method"]) == {"vanilla", "visionzip", "first"}
+    figure = draw.token_budget(token_budget_table.curves(rows), "visual tokens")
+    assert "first patches" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "first" in set(token_budget_table.table(rows)["method"])
 
 
 def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
@@ -45,29 +66,29 @@ def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
     assert (nearest["last"], nearest["average"]) == (1, pytest.approx((576 * 2 + 1) / 3))
 
 
-@pytest.mark.parametrize("edited", ["divprune", "visionzip", "in_llm/fastv", "patches"])
-def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edited):
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        ("divprune", {"divprune"}),
+        ("visionzip", {"visionzip", "visionzip-paper"}),
+        ("fastv", {"fastv"}),
+        ("patches", set(registry.names()) - {"visionzip-paper", "visionzip"}),
+    ],
+)
+def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edited, expected):
     shutil.copytree(REPOSITORY / "vzlib", tmp_path / "vzlib")
-    module = tmp_path / "vzlib" / "baselines" / f"{edited}.py"
+    module = tmp_path / "vzlib" / "methods" / f"{edited}.py"
     module.write_text(module.read_text() + "\nEDITED = 1\n")
     changed = set()
-    for name in ("vanilla", *get_args(AnyMethod)):
-        apart = token_budget._other_methods({"method": name})
+    for name in registry.names():
         before, after = (
-            sources.fingerprint(token_budget._measure, root, apart)
+            sources.fingerprint(token_budget._measure, root, [registry.row(name).module])
             for root in (REPOSITORY, tmp_path)
         )
         changed |= {name} if before != after else set()
-    expected = {
-        "divprune": {"divprune"},
-        "visionzip": {"visionzip", "visionzip-paper"},
-        "in_llm/fastv": {"fastv"},
-        "patches": {
-            "vanilla",
-            *get_args(AnyMethod),
-        },  # vanilla uses it
-    }
-    assert changed == expected[edited]
+    if edited == "patches":
+        expected = {name for name in expected if registry.row(name).place == "before"}
+    assert changed == expected
 
 
 def test_the_last_layer_can_be_equalised_instead(scene_folder):

@@ -5,7 +5,7 @@ import torch
 from transformers import LlamaModel
 
 from tests import tiny
-from vzlib.methods.inside import embed_prompt
+from vzlib.evaluation.decoding import embed_prompt
 
 LAYERS, VISUAL = 8, 144
 

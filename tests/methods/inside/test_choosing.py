@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from vzlib.methods.inside import PUBLISHED, AdaptiveSparseVLM, FastV, PyramidDrop, SparseVLM, Stage
+from vzlib.methods.fastv import FastV
 from vzlib.methods.inside.raters import last_token, rater_rows, rotated_keys
 from vzlib.methods.inside.reduction import average_of_clusters, cluster, reduce_visual
-from vzlib.methods.inside.schedule import clusters, recycled_candidates
-from vzlib.methods.sparsevlm import text_raters
+from vzlib.methods.inside.schedule import PUBLISHED, Stage, clusters, recycled_candidates
+from vzlib.methods.pyramid_drop import PyramidDrop
+from vzlib.methods.sparsevlm import AdaptiveSparseVLM, SparseVLM, text_raters
 
 
 def random(*shape, seed=0):

@@ -6,17 +6,12 @@ import torch
 from tests import tiny
 from tests.methods.inside.conftest import LAYERS, VISUAL
 from tests.methods.inside.oracle import masked_forward
-from vzlib.methods.inside import (
-    AdaptiveSparseVLM,
-    FastV,
-    PyramidDrop,
-    Shape,
-    SparseVLM,
-    embed_prompt,
-    last_logits,
-    open_prompt,
-    pruned_prefill,
-)
+from vzlib.evaluation.decoding import embed_prompt, last_logits
+from vzlib.methods.fastv import FastV
+from vzlib.methods.inside.pruned_prefill import open_prompt, pruned_prefill
+from vzlib.methods.inside.schedule import Shape
+from vzlib.methods.pyramid_drop import PyramidDrop
+from vzlib.methods.sparsevlm import AdaptiveSparseVLM, SparseVLM
 
 ALL = [
     None,

@@ -3,20 +3,19 @@
 import pytest
 import torch
 
-from vzlib.methods.inside import (
-    METHODS,
+from vzlib.methods.fastv import FastV
+from vzlib.methods.inside.schedule import (
     PUBLISHED,
-    AdaptiveSparseVLM,
-    FastV,
     OutOfReach,
-    PyramidDrop,
     Shape,
-    SparseVLM,
     layer_average,
-    method,
+    scaled_count,
+    scaled_layers,
     visual_by_layer,
 )
-from vzlib.methods.inside.schedule import scaled_count, scaled_layers
+from vzlib.methods.pyramid_drop import PyramidDrop
+from vzlib.methods.registry import method, names
+from vzlib.methods.sparsevlm import AdaptiveSparseVLM, SparseVLM
 from vzlib.tokens import BudgetError
 
 PICO = Shape(6, 576)
@@ -191,6 +190,9 @@ def test_rank_adaptive_counts():
 
 
 def test_names():
-    assert {name: method(name) for name in METHODS} == METHODS
-    with pytest.raises(ValueError, match=r"'sparse-vlm'.*did you mean 'sparsevlm'"):
-        method("sparse-vlm")
+    assert names("inside") == ["fastv", "sparsevlm", "sparsevlm-v1", "pyramiddrop"]
+    assert [method(name).__name__ for name in names("inside")] == [
+        "FastV", "SparseVLM", "AdaptiveSparseVLM", "PyramidDrop",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"sparse-vlm: unknown; did you mean sparsevlm"):
+        method("sparse-vlm", "inside")

@@ -10,7 +10,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from vzlib.methods.inside import FastV, Method, Shape, SparseVLM, visual_by_layer
+from vzlib.methods.fastv import FastV
+from vzlib.methods.inside.schedule import Method, Shape, visual_by_layer
+from vzlib.methods.sparsevlm import SparseVLM
 from vzlib.tokens import Budget, BudgetError, select_and_merge
 from vzlib.tokens.evidence import Encoded
 from vzlib.tokens.merging import take_tokens

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from vzlib.plotting.style import BAND, LOOKS, TEXT, look, styled
+from vzlib.methods.registry import METHODS
+from vzlib.plotting.style import BAND, TEXT, look, styled
 
 EMPHASISED = ("visionzip", "random")  # with bands, so that others can be judged against them
 
@@ -34,7 +35,7 @@ def token_budget(accuracies: pd.DataFrame, counted: str) -> Figure:
         axes.set_ylabel("accuracy (%)")
     for axes in panels[-1]:
         axes.set_xlabel(counted)
-    names = [name for name in LOOKS if name in set(accuracies["method"])]
+    names = _ordered(accuracies["method"])
     figure.legend(
         [_handle(name) for name in names],
         [look(name).label for name in names],
@@ -50,7 +51,7 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     own = look("vanilla")
     axes.axhline(full["value"], color=own.colour, linestyle=":", linewidth=0.9)
     others = rows[rows["method"] != "vanilla"]
-    for name in [name for name in LOOKS if name in set(others["method"])]:
+    for name in _ordered(others["method"]):
         line = others[others["method"] == name].sort_values("tokens")
         drawn = look(name)
         front = name in EMPHASISED
@@ -72,6 +73,11 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(FixedLocator(budgets))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(ScalarFormatter())
+
+
+def _ordered(methods: pd.Series) -> list[str]:
+    """Each method once, in the order of the registry."""
+    return [name for name in METHODS if name in set(methods)]
 
 
 def _handle(name: str) -> Line2D:

@@ -16,12 +16,11 @@ from vzlib import results
 from vzlib.evaluation import questions
 from vzlib.evaluation.shape import shape_of
 from vzlib.experiments.token_budget.settings import TokenBudget
+from vzlib.methods import registry
 from vzlib.models.checkpoint import identity
 from vzlib.statistics.comparison import summary
 
 VANILLA = "vanilla"
-INSIDE = ("fastv", "sparsevlm", "pyramiddrop")  # prune inside the language model
-SEEDED = ("random", "sparsevlm")  # draw: which patches, the noise of the clustering
 EQUAL = {"layer average": "inputs", "last layer": "last"}
 
 
@@ -50,13 +49,13 @@ def plan(settings: TokenBudget) -> list[Point]:
         for budget in settings.budgets
         if budget >= shape.visual
     ]
-    wrong += [text for name in settings.methods if (text := _misfit(name, shape))]
+    wrong += [text for name in settings.chosen if (text := _misfit(name, shape))]
     questions.refuse("the settings", [*wrong, *questions.problems(settings.questions)])
     points = [Point(VANILLA, shape.visual, float(shape.visual))]
     for budget in dict.fromkeys(settings.budgets):
-        for name in dict.fromkeys(settings.methods):
+        for name in dict.fromkeys(settings.chosen):
             spends: float | None = float(budget)
-            if name in INSIDE:
+            if _is_inside(name):
                 spends = _reachable(name, budget, settings.equalise, shape)
             points.append(Point(name, budget, spends))
     return points
@@ -76,18 +75,19 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
             {
                 "method": point.method,
                 "tokens": point.spends,
-                "equalise": settings.equalise if point.method in INSIDE else None,
+                "equalise": settings.equalise if _is_inside(point.method) else None,
                 "each": settings.each,
                 "seed": seed,
             }
             for point in points
             if point.budget == budget and point.spends is not None
-            for seed in (settings.seeds if point.method in SEEDED else (0,))
+            for seed in (settings.seeds if registry.row(point.method).draws else (0,))
         ]
         found = results.compute_each(
             "token_budget",
             wanted,
             partial(_measure, settings.model, settings.questions),
+            uses=_modules,
             model_fingerprint=identity(settings.model),
             data_version=questions.version(settings.questions),
         )
@@ -96,6 +96,16 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
             named = {"method": point["method"], "budget": budget, "seed": point["seed"]}
             tables.append(answers.assign(**named, gflops=table["gflops"].iloc[0]))
     return pd.concat(tables, ignore_index=True)
+
+
+def _is_inside(method: str) -> bool:
+    """Whether it prunes inside the language model."""
+    return registry.row(method).place == "inside"
+
+
+def _modules(point: Mapping[str, Any]) -> set[str]:
+    """Whose code a point depends on besides this module's, vanilla being what all start from."""
+    return {registry.row(name).module for name in (point["method"], VANILLA)}
 
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -108,7 +118,7 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
     ways: dict[int, list[Way]] = {}
     for number, point in enumerate(points):
         name, tokens, inside = point["method"], point["tokens"], None
-        if name in INSIDE:
+        if _is_inside(name):
             inside = _schedule(name, tokens, point["equalise"], shape_of(model)).method
         reduction = everything if inside else before(name, int(tokens), cls)
         ways.setdefault(point["seed"], []).append(Way(str(number), reduction, inside))
@@ -148,11 +158,11 @@ def schedules(settings: TokenBudget) -> pd.DataFrame:
     Columns: method, budget, schedule, average (visual tokens per layer), last (in the last layer),
     measured (is it near enough to the budget to be measured?).
     """
-    from vzlib.methods.inside import visual_by_layer
+    from vzlib.methods.inside.schedule import visual_by_layer
 
     shape, found = shape_of(settings.model), []
     for point in plan(settings):
-        if point.method in INSIDE:
+        if _is_inside(point.method):
             nearest = _schedule(point.method, point.budget, settings.equalise, shape).method
             counts = visual_by_layer(nearest.stages(*shape), *shape)
             spent = (float(np.mean(counts)), counts[-1], point.spends is not None)
@@ -163,12 +173,12 @@ def schedules(settings: TokenBudget) -> pd.DataFrame:
 
 def _schedule(name: str, tokens: float, equalise: str, shape: Any) -> Any:
     """The schedule of a method that is nearest to `tokens`, and what it spends."""
-    from vzlib.methods import inside as in_llm
+    from vzlib.methods.inside.schedule import OutOfReach
 
-    method: Any = in_llm.method(name)
+    method: Any = registry.method(name, "inside")
     try:
         return method.for_average(tokens, *shape, counting=EQUAL[equalise])
-    except in_llm.OutOfReach as error:
+    except OutOfReach as error:
         return error.nearest
 
 
@@ -177,7 +187,7 @@ def _misfit(name: str, shape: Any) -> str | None:
     from vzlib.tokens import BudgetError
 
     try:
-        if name in INSIDE:
+        if _is_inside(name):
             _schedule(name, shape.visual, "layer average", shape)
     except BudgetError as error:
         return f"method {name}: {error}"

@@ -11,6 +11,7 @@ import pandas as pd
 from vzlib import results
 from vzlib.evaluation import questions
 from vzlib.experiments.token_budget.settings import TokenBudget
+from vzlib.methods import registry
 from vzlib.models.checkpoint import identity
 
 EACH, ROUNDS = 32, 3  # questions per task, and how often each way is timed
@@ -26,6 +27,7 @@ def measure(settings: TokenBudget, retain: int = 64) -> pd.DataFrame:
         "answering_speed",
         {"each": min(EACH, settings.each), "retain": retain},
         partial(_measure, settings.model, settings.questions),
+        uses=[registry.row(name).module for name in ("vanilla", "visionzip")],
         model_fingerprint=identity(settings.model),
         data_version=questions.version(settings.questions),
     )

@@ -1,15 +1,11 @@
 """What can be chosen in 06_token_budget; torch is not imported."""
 
-from typing import Literal, get_args
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from vzlib.experiments.settings import Model, NotNegative, Positive, Questions, Settings
-
-AnyMethod = Literal[
-    "visionzip", "visionzip-paper", "fastervlm", "vispruner", "divprune", "prumerge-plus", "tome",
-    "pooling", "uniform", "random", "fastv", "sparsevlm", "pyramiddrop",
-]  # fmt: skip
+from vzlib.methods import registry
 
 
 class TokenBudget(Settings):
@@ -18,7 +14,24 @@ class TokenBudget(Settings):
     model: Model = "pico"
     questions: Questions = "scenes"  # or a file of your own, see vzlib.evaluation.question_file
     each: int = Field(200, ge=2)  # questions per task
-    methods: tuple[AnyMethod, ...] = Field(get_args(AnyMethod), min_length=1)
+    methods: Literal["all"] | tuple[str, ...] = "all"  # or names of vzlib.methods.registry
     budgets: tuple[Positive, ...] = Field((288, 192, 128, 64, 32), min_length=1)
     equalise: Literal["layer average", "last layer"] = "layer average"
     seeds: tuple[NotNegative, ...] = Field((0,), min_length=1)  # of the methods that draw
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, methods: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not methods:
+            raise ValueError("give at least one, or all")
+        for name in methods if isinstance(methods, tuple) else ():
+            if not registry.row(name).compared:
+                raise ValueError(f"{name} cannot be compared at a budget")
+        return methods
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names of the methods that are compared."""
+        if isinstance(self.methods, tuple):
+            return self.methods
+        return tuple(name for name, row in registry.METHODS.items() if row.compared)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from vzlib.results import durable, provenance
+from vzlib.results import durable
 
 
 @pytest.fixture
@@ -52,10 +52,3 @@ def test_a_lock_is_held_once_and_given_back(tmp_path):
         assert second is None
     with durable.locked(path, "it"), durable.try_lock(path) as third:
         assert third is None
-
-
-def test_a_frozen_copy_of_the_code_names_the_commit_it_was_taken_from(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
-    assert provenance.commit() == {"commit": None, "dirty": None}
-    (tmp_path / provenance.FROZEN).write_text('{"commit": "abc", "dirty": true}')
-    assert provenance.record()()["commit"] == "abc"

@@ -16,6 +16,8 @@ from typing import Any
 from vzlib.paths import REPOSITORY
 
 FROZEN = "frozen.json"  # what `commit` gave, in a copy of the code
+OWN_FILE = "vzlib/results/provenance.py"
+CONFIGURATION = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")  # git's own files
 PACKAGES = (
     "vzlib",
     "torch",
@@ -55,24 +57,39 @@ def record() -> Callable[[], dict[str, Any]]:
     return finish
 
 
-def _git(*arguments: str) -> str | None:
-    try:
-        command = ["git", "-C", str(REPOSITORY), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def commit() -> dict[str, Any]:
-    """The commit of the code, and whether anything but figures differs from it; None if unknown."""
+    """The commit of the code, and whether anything but figures differs from it; None if unknown.
+
+    A repository that merely lies around the code, or that the surroundings name, is not asked.
+    """
     frozen = REPOSITORY / FROZEN  # a copy of the code says itself where it was taken from
     if frozen.is_file():
         return dict(json.loads(frozen.read_text(encoding="utf-8")))
+    # The prefix is empty at the root of a repository, and this file is in one that is ours.
+    told = _git("rev-parse", "--show-prefix", "HEAD", f"HEAD:{OWN_FILE}")
+    if told is None or told[0]:
+        return {"commit": None, "dirty": None}
     # Redrawn figures make no result doubtful; any other change does.
-    changes = _git("status", "--porcelain", "--", ".", ":(exclude)figures")
-    dirty = None if changes is None else bool(changes)
-    return {"commit": _git("rev-parse", "HEAD"), "dirty": dirty}
+    everything = ("--untracked-files=normal", "--ignore-submodules=none")
+    changes = _git("status", "--porcelain", *everything, "--", ".", ":(exclude)figures")
+    return {"commit": told[1], "dirty": None if changes is None else bool(changes)}
+
+
+def _git(*arguments: str) -> list[str] | None:
+    """The lines that git prints in our folder; None if it is missing or refuses."""
+    # A hook of another repository, for one, names that repository in the environment.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    own |= {name: os.environ[name] for name in CONFIGURATION if name in os.environ}
+    # Code that runs may be asked for its commit, whoever owns its files.
+    command = ["git", "--no-optional-locks", "-c", f"safe.directory={REPOSITORY}"]
+    try:
+        done = subprocess.run(
+            [*command, "-C", str(REPOSITORY), *arguments],
+            capture_output=True, env=own, timeout=30, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace").splitlines()
 
 
 def _versions() -> dict[str, str | None]:

@@ -100,8 +100,8 @@ def test_every_wrong_parameter_is_told_once(read):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[1, 2]", "holds no mapping; allowed: notebook, fixed, grid, draw, group"),
-        ("a: [", "cannot be read"),
+        ("[1, 2]", "holds a list; allowed: name: value lines"),
+        ("a: [", "tried.yaml, line 1, column 5: "),
         ({"notebook": "06_token_budget"}, "grid is empty"),
         ({**GOOD, "fixed": 3}, "fixed holds 3; allowed: name: value lines"),
         ({**GOOD, "grid": [1]}, r"grid holds \[1\]; allowed: name: value lines"),
@@ -142,3 +142,28 @@ def test_the_sweeps_of_the_repository_are_allowed(path, read):
     sweep = read(path.read_text())
     assert len(sweep.points) > 1
     validate(sweep.notebook.stem.partition("_")[2], sweep.draw)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("!!binary aGVsbG8=", "tag"),
+        ("!!set {a: null}", "tag"),
+        ("!!python/object:os.system {}", "tag"),
+        ("[a]\n  photograph_answer: [b]", "twice"),
+    ],
+)
+def test_what_is_no_plain_value_is_refused_with_the_place(tmp_path, value, problem):
+    path = tmp_path / "odd.yaml"
+    path.write_text(f"notebook: 00_quickstart\ngrid:\n  photograph_answer: {value}\n")
+    with pytest.raises(sweep_file.SweepError, match=problem) as error:
+        sweep_file.read(path)
+    assert "odd.yaml, line" in str(error.value)
+
+
+def test_dates_times_and_words_are_the_texts_that_were_typed(tmp_path):
+    path = tmp_path / "odd.yaml"
+    typed = ["2024-01-01", "2024-01-01T10:00:00", "12:30", "no", "0x10", "007"]
+    path.write_text(f"notebook: 00_quickstart\ngrid: {{photograph_answer: [{', '.join(typed)}]}}\n")
+    points = sweep_file.read(path).points
+    assert [point.settings.photograph_answer for point in points] == typed

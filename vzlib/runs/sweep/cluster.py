@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from vzlib import plain_yaml
 from vzlib.parameters import ParameterError, validate
 
 
@@ -26,8 +26,8 @@ class Slurm(BaseModel):
     def options(self) -> list[str]:
         """The options of Snakemake that send jobs to Slurm with these resources."""
         resources = {
-            "slurm_partition": self.partition,
-            "slurm_account": self.account,
+            "slurm_partition": _quoted(self.partition),
+            "slurm_account": _quoted(self.account),
             "gpu": self.gpu or None,
             "cpus_per_task": self.cpus,
             "mem_mb": self.memory,
@@ -42,6 +42,13 @@ class Slurm(BaseModel):
         return options if self.account else [*options, "--slurm-no-account"]
 
 
+def _quoted(text: str | None) -> str | None:
+    """A text so that Snakemake, which reads resources as Python, takes it as it is."""
+    if text is None:
+        return None
+    return repr(text).replace("$", r"\x24").replace("~", r"\x7e")  # nor puts variables into it
+
+
 def read(path: Path) -> Slurm:
     """Read such a file.
 
@@ -49,10 +56,8 @@ def read(path: Path) -> Slurm:
         ParameterError: it cannot be read, or something in it is unknown or not allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise ParameterError(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise ParameterError(f"{path} holds {content!r}; allowed: name: value lines")
+        content = plain_yaml.mapping(path)
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
     checked: Slurm = validate(Slurm, content)
     return checked

@@ -129,11 +129,15 @@ def _plan(sweep: Sweep, missing: list[Point], place: Path, copy: Path) -> Path:
 
 def _snakemake(place: Path, plan: Path, jobs: int, slurm: Slurm | None, progress: Progress) -> None:
     """Let Snakemake run the jobs of a plan, in this process, its output going to a file."""
+    # What the user set up for other workflows would turn this run into another.
+    os.environ.pop("SNAKEMAKE_PROFILE", None)
+    if not _home_is_writable():  # for what Snakemake caches
+        os.environ["XDG_CACHE_HOME"] = str(place / "cache")
     from snakemake.cli import main
 
     options = ["--snakefile", str(plan.parent / "Snakefile"), "--directory", str(place)]
     options += ["--config", f"plan={plan}", "--keep-going", "--rerun-incomplete", "--nolock"]
-    options += ["--retries", str(RETRIES)]
+    options += ["--retries", str(RETRIES), "--profile", "none", "--workflow-profile", "none"]
     options += ["--rerun-triggers", "mtime", "--drop-metadata", "--scheduler", "greedy"]
     options += slurm.options() if slurm else ["--cores", str(jobs)]
     stop = signal.signal(signal.SIGINT, lambda *_: progress.interrupt())
@@ -148,6 +152,15 @@ def _snakemake(place: Path, plan: Path, jobs: int, slurm: Slurm | None, progress
         os.chdir(here)
     if progress.interrupted:
         raise KeyboardInterrupt
+
+
+def _home_is_writable() -> bool:
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        durable.check_writable(cache)
+    except (OSError, RuntimeError):
+        return False
+    return True
 
 
 def _drawing(sweep: Sweep, place: Path) -> str:

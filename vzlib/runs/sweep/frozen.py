@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
+from typing import Any
 
 from vzlib.paths import CHECKPOINTS, PAPER, REPOSITORY
 from vzlib.results import durable, provenance
@@ -37,11 +39,15 @@ def freeze(notebook: Path, folder: Path) -> Path:
 
 
 def _copy(notebook: Path, target: Path) -> None:
-    shutil.copytree(REPOSITORY / "vzlib", target / "vzlib", ignore=IGNORED)
-    shutil.copytree(PAPER, target / PAPER.relative_to(REPOSITORY), ignore=IGNORED)
+    # Contents without modes: the copy of a checkout that can only be read is to be removed later.
+    plain: Any = {"ignore": IGNORED, "copy_function": shutil.copyfile}
+    shutil.copytree(REPOSITORY / "vzlib", target / "vzlib", **plain)
+    shutil.copytree(PAPER, target / PAPER.relative_to(REPOSITORY), **plain)
     (target / "notebooks").mkdir()
-    shutil.copy(notebook, target / "notebooks")
-    shutil.copy(REPOSITORY / "Snakefile", target)
+    shutil.copyfile(notebook, target / "notebooks" / notebook.name)
+    shutil.copyfile(REPOSITORY / "Snakefile", target / "Snakefile")
+    for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        folder.chmod(folder.stat().st_mode | stat.S_IRWXU)  # copytree gives folders their modes
     state = json.dumps(provenance.commit())
     (target / provenance.FROZEN).write_text(state, encoding="utf-8")
     (target / CHECKPOINTS.name).symlink_to(CHECKPOINTS)
@@ -56,4 +62,11 @@ def remove_unused(run: Path, kept: Path) -> None:
         if copy != kept:
             with durable.try_lock(places.code_lock(run, copy)) as lock:
                 if lock:
+                    _make_writable(copy)  # earlier versions copied modes, too
                     durable.remove(copy, copy.with_name(f".{copy.name}"))
+
+
+def _make_writable(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(path.stat().st_mode | stat.S_IRWXU)

@@ -19,11 +19,10 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from vzlib import notebooks
+from vzlib import notebooks, plain_yaml
 from vzlib.parameters import ParameterError, settings_class, unknown, validate
 from vzlib.paths import NOTEBOOKS, REPOSITORY
 from vzlib.results import sources
@@ -69,11 +68,9 @@ def read(path: Path, folder: Path = NOTEBOOKS) -> Sweep:
         SweepError: naming every problem of the file.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise SweepError(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise SweepError(f"{path} holds no mapping; allowed: {', '.join(KEYS)}")
+        content = plain_yaml.mapping(path)
+    except ValueError as error:
+        raise SweepError(str(error)) from None
     problems = [unknown(str(key), KEYS) for key in content if key not in KEYS]
     notebook = _notebook(content.get("notebook"), folder, problems)
     fixed, grid, draw, group = _parts(content, problems)

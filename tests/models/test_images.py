@@ -1,5 +1,8 @@
 """Images as people have them: every mode, damaged files, absurd sizes."""
 
+import io
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +49,48 @@ def test_sixteen_bit_grey_is_scaled_not_clipped():
     values = np.array([[0, 32768, 65535]], dtype=np.uint16)
     opened = np.asarray(vzlib.open_image(Image.fromarray(values)))
     assert opened[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("top", [1, 2, 200, 255, 256, 4095, 65535])
+@pytest.mark.parametrize("transparency", [None, 0])
+def test_sixteen_bits_are_scaled_alike_however_bright_they_are(tmp_path, top, transparency):
+    path = tmp_path / "grey.png"
+    options = {} if transparency is None else {"transparency": transparency}
+    Image.fromarray(np.array([[1, top]], np.uint16)).save(path, **options)
+    seen = np.asarray(vzlib.open_image(path))[0, :, 0].tolist()
+    assert seen == [0, round(top * 255 / 65535)]
+
+
+def test_greys_of_no_known_range_are_refused(tmp_path):
+    for values, message in (
+        (np.array([[0, 100_000]], np.int32), "greys from 0 to 100000; allowed: 0 to 65535"),
+        (np.array([[0, 1000]], np.float32), "must lie in 0 to 1"),
+    ):
+        Image.fromarray(values).save(tmp_path / "grey.tif")
+        with pytest.raises(ValueError, match=message):
+            vzlib.open_image(tmp_path / "grey.tif")
+
+
+def test_odd_entries_beside_a_rotation_change_nothing(tmp_path):
+    path = tmp_path / "odd.jpg"
+    for tag in (0x100, 0x11A, 0x132, 0x8298):
+        for kind, value in ((1, b"\xff\0\0\0"), (4, b"\xff" * 4), (9, b"\xff" * 4), (2, b"abc\0")):
+            entries = struct.pack("<HHII", 0x112, 3, 1, 6) + struct.pack("<HHI", tag, kind, 1)
+            head = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2)
+            Image.new("RGB", (40, 30)).save(path, exif=head + entries + value + b"\0" * 4)
+            assert vzlib.open_image(path).size == (30, 40)
+
+
+def test_what_cannot_be_read_is_one_value_error():
+    content = io.BytesIO()
+    Image.effect_noise((200, 200), 80).save(content, "JPEG")
+    cut = Image.open(io.BytesIO(content.getvalue()[: len(content.getvalue()) // 2]))
+    closed = Image.open(io.BytesIO(content.getvalue()))
+    closed.close()
+    for image in (cut, closed, "x" * 300, "a\0b.png"):
+        with pytest.raises(ValueError):
+            vzlib.open_image(image)
+    assert vzlib.open_image(torch.full((3, 5, 6), 0.5).bfloat16()).size == (6, 5)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +195,7 @@ def test_nested_lists_keep_their_form():
     array = np.zeros((2, 4, 4, 3), np.uint8)
     prepared = prepare_images([[tiny.image()], list(array)])
     assert [len(images) for images in prepared] == [1, 2]
-    assert all(image.mode == "RGB" for images in prepared for image in images)
-    assert len(prepare_images(array)) == 2
+    assert prepared[0][0].mode == "RGB"
+    assert prepare_images(array) is array  # the stock processor takes it as it is
+    assert [image.size for image in prepare_images(array[..., :1])] == [(4, 4), (4, 4)]
     assert prepare_images("https://example.org/cat.png") == "https://example.org/cat.png"

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -100,3 +101,49 @@ def test_shorten_refuses_counts_that_do_not_fit(stock, old, new):
     inputs = stock(images=tiny.image(), text=TEXT, return_tensors="pt")
     with pytest.raises(ValueError, match=f"36 image placeholders from {old} to {new}"):
         shorten(inputs, image_token_id=4, pad_token_id=0, old=old, new=new)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"do_rescale": False}, {"do_normalize": False}, {"do_resize": False},
+     {"do_rescale": False, "do_normalize": False}],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "normalised", "bfloat16"])
+@pytest.mark.parametrize("shape", [(50, 60, 3), (3, 50, 60), (2, 3, 50, 60)])
+def test_arrays_and_tensors_give_the_pixels_of_the_stock_processor(stock, options, dtype, shape):
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, shape, dtype=np.uint8)
+    if dtype == "bfloat16":
+        image = torch.from_numpy(image / 255).bfloat16()
+    elif dtype == "normalised":
+        image = ((image / 127.5) - 1).astype(np.float32)
+    elif dtype != "uint8":
+        image = (image / 255).astype(dtype)
+    text = TEXT if len(shape) == 3 else [TEXT, TEXT]
+
+    def pixels(processor):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                given = processor(images=image, text=text, return_tensors="pt", **options)
+        except (ValueError, TypeError) as error:
+            return type(error)
+        return given["pixel_values"]
+
+    expected, got = pixels(stock), pixels(zip_processor(stock, 5))
+    assert type(expected) is type(got)
+    assert torch.equal(expected, got) if isinstance(got, torch.Tensor) else expected is got
+
+
+def test_the_number_of_tokens_is_that_of_the_zipped_model(stock):
+    counted = zip_processor(stock, 5)._get_num_multimodal_tokens(image_sizes=[(200, 200)] * 2)
+    assert counted.num_image_tokens == [5, 5]
+
+
+def test_the_stock_way_with_images_is_one_line_away(stock):
+    zipped = zip_processor(stock, 5)
+    del zipped.prepare_inputs_layout
+    clear = Image.new("RGBA", (50, 60), (0, 0, 0, 0))
+    given = [each(images=clear, text=TEXT, return_tensors="pt") for each in (zipped, stock)]
+    assert torch.equal(given[0]["pixel_values"], given[1]["pixel_values"])

@@ -1,5 +1,6 @@
 """Images as people have them: files, PIL images and arrays, in any mode and almost any size."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +8,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 MAX_SIDE = 100_000  # pixels; a file that claims more is broken or hostile
 MAX_PIXELS = 150_000_000  # 0.45 GB as RGB
+GREYS = 65535  # the brightest grey of 16 bits
+ORIENTATION = 0x112  # in EXIF data
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MAX_ASPECT = 16  # beyond, only the middle is used
 
 
@@ -21,10 +33,11 @@ def open_image(source: Source) -> Image.Image:
     """An RGB image from a file, a PIL image of any mode, an array or a tensor.
 
     Grey and palette images are converted, transparency is laid over white, and a camera's rotation
-    is applied. Arrays and tensors are uint8 (0 to 255) or float (0 to 1), [H, W], [H, W, C] or
-    [C, H, W] with 1, 3 or 4 channels. Of an image more than 16 times as long as wide only the
-    middle is used, with a warning: resized to a square nothing else would be recognisable, and
-    resizing its short side would take gigabytes.
+    is applied. Greys of 16 bits are scaled by 65 535, whatever the brightest of them is; those of
+    32 bits must not exceed that, and floats must lie in 0 to 1. Arrays and tensors are uint8 (0 to
+    255) or float (0 to 1), [H, W], [H, W, C] or [C, H, W] with 1, 3 or 4 channels. Of an image more
+    than 16 times as long as wide only the middle is used, with a warning: resized to a square
+    nothing else would be recognisable, and resizing its short side would take gigabytes.
 
     Raises ValueError, naming the file and what is wrong, for a missing, empty or corrupt file, for
     an array of another shape, type or range (NaN included), and for an image of more than 150
@@ -33,20 +46,34 @@ def open_image(source: Source) -> Image.Image:
     if isinstance(source, (str, Path)):
         return _from_file(Path(source))
     if isinstance(source, torch.Tensor):
-        source = source.detach().cpu().numpy()
+        whole = source.float() if source.is_floating_point() else source  # numpy has no bfloat16
+        source = whole.detach().cpu().numpy()
     if isinstance(source, np.ndarray):
         return _cut(_from_array(source))
     if isinstance(source, Image.Image):
-        return _cut(_rgb(source, "image"))
+        try:
+            return _cut(_rgb(source, "image"))
+        except (OSError, SyntaxError, EOFError, AttributeError) as error:  # cut off, or closed
+            raise ValueError(f"image cannot be read: {error}") from error
     raise ValueError(
         f"an image must be a path, a PIL image, an array or a tensor, not {type(source).__name__}"
     )
 
 
 def prepare_images(images: Any) -> Any:
-    """`open_image` on one image, a batch or (nested) lists; web addresses stay as they are."""
-    if isinstance(images, (np.ndarray, torch.Tensor)) and images.ndim == 4:
-        return [open_image(image) for image in images]
+    """`open_image` on files and PIL images, alone or in (nested) lists.
+
+    Arrays and tensors of colour images, one by one or in batches, and web addresses stay as they
+    are, for a stock processor takes them, with whatever range of values its options are for.
+    """
+    if isinstance(images, (np.ndarray, torch.Tensor)):
+        if images.ndim == 4 and not _is_colour(images[0]):
+            return [prepare_images(one) for one in images]
+        if images.ndim != 4 and not _is_colour(images):
+            return open_image(images)
+        if not torch.isfinite(torch.as_tensor(images)).all():  # resizing would hide it
+            raise ValueError("an image array must be finite, but it has NaN or infinite values")
+        return images
     if isinstance(images, Sequence) and not isinstance(images, str):
         return [prepare_images(image) for image in images]
     if isinstance(images, str) and images.startswith(("http://", "https://", "data:")):
@@ -54,8 +81,14 @@ def prepare_images(images: Any) -> Any:
     return open_image(images)
 
 
+def _is_colour(image: np.ndarray | torch.Tensor) -> bool:
+    """Whether it is [H, W, 3] or [3, H, W] beyond doubt."""
+    shape = tuple(image.shape)
+    return len(shape) == 3 and min(shape) == 3 and (shape[0] == 3) != (shape[2] == 3)
+
+
 def _from_file(path: Path) -> Image.Image:
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises for names that are too long
         raise ValueError(f"no image file at {path}")
     if path.stat().st_size == 0:
         raise ValueError(f"image file {path} is empty (0 bytes)")
@@ -74,20 +107,32 @@ def _from_file(path: Path) -> Image.Image:
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
     _check_size(*image.size, name)
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
+    image = _upright(image)
+    if image.has_transparency_data and not image.mode.startswith("I"):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_array(_unit(np.asarray(image, dtype=np.float64)))
+    if image.mode.startswith("I"):
+        return _from_array(_unit(np.asarray(image, dtype=np.float64), name))
+    if image.mode == "F":
+        return _from_array(np.asarray(image))
     return image.convert("RGB")
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
-    """16-bit and wider greys to 0 ... 1; PIL would clip them at 255."""
-    top = values.max()
-    return values if top <= 1 else values / (255 if top <= 255 else 65535)
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera held it, whatever else its EXIF data say."""
+    image.load()
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _unit(values: np.ndarray, name: str) -> np.ndarray:
+    """Greys of 16 bits to 0 ... 1; PIL would clip them at 255."""
+    if values.min() < 0 or values.max() > GREYS:
+        raise ValueError(
+            f"{name} has greys from {values.min():g} to {values.max():g}; allowed: 0 to {GREYS}"
+        )
+    return values / GREYS
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

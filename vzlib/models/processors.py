@@ -15,9 +15,12 @@ from vzlib.models.images import prepare_images
 def zip_processor(processor: Any, count: int) -> Any:
     """A copy of a LLaVA processor that puts `count` placeholders for each image.
 
-    It also prepares images with `prepare_images`, and refuses pixel values that are NaN or infinite
-    (here, on the CPU, where looking costs no wait for a device). Tokenizer and image processor are
-    shared with the original; it can be pickled, deep-copied and saved.
+    It also prepares files and PIL images with `prepare_images`: a camera's rotation is applied and
+    transparency laid over white, which the stock processor does not do (after
+    `del processor.prepare_inputs_layout` it leaves them as they are). Arrays and tensors give the
+    stock pixels. Pixel values that are NaN or infinite are refused here, on the CPU, where looking
+    costs no wait for a device. Tokenizer and image processor are shared with the original; it can
+    be pickled, deep-copied and saved.
 
     Raises ValueError for a processor without image placeholders.
     """
@@ -31,6 +34,7 @@ def zip_processor(processor: Any, count: int) -> Any:
     zipped.replace_image_token = functools.partial(
         _checked_placeholders, text=processor.image_token * count
     )
+    zipped._get_num_multimodal_tokens = functools.partial(_counted, processor, count)
     zipped.prepare_inputs_layout = functools.partial(_prepared_layout, processor)
     return zipped
 
@@ -65,7 +69,7 @@ def shorten(
     keep = real & ~(placeholder & (rank >= new))
     order = keep.int().argsort(dim=1, stable=True)[:, -int(keep.sum(1).max()) :]
     kept = keep.gather(1, order)
-    padding = {"input_ids": pad_token_id, "labels": -100}
+    padding = {"input_ids": max(pad_token_id, 0), "labels": -100}  # -1 in old configurations
     shortened = dict(inputs)
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.shape == ids.shape:
@@ -83,6 +87,13 @@ def _checked_placeholders(
             f"pixel values of image {image_idx} are NaN or infinite; allowed: finite numbers"
         )
     return text
+
+
+def _counted(processor: Any, count: int, image_sizes: Any = None, **options: Any) -> Any:
+    counted = type(processor)._get_num_multimodal_tokens(processor, image_sizes, **options)
+    if image_sizes is not None:
+        counted.num_image_tokens = [count] * len(image_sizes)
+    return counted
 
 
 def _prepared_layout(processor: Any, images: Any = None, **inputs: Any) -> Any:

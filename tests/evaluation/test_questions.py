@@ -243,7 +243,7 @@ def test_version_changes_with_questions_images_and_the_name_of_the_task(tmp_path
 def test_checking_never_loads_torch(tmp_path):
     source = parquet(tmp_path / "own.parquet", ROWS)
     code = (
-        "import sys; from vzlib.experiments import questions; "
+        "import sys; from vzlib.evaluation import questions; "
         f"questions.check({source!r}); questions.version({source!r}); "
         "sys.exit('torch' in sys.modules)"
     )

@@ -62,11 +62,15 @@ def of_module(name: str, root: Path = REPOSITORY, uses: frozenset[str] = frozens
 def of_text(code: str, root: Path = REPOSITORY) -> str:
     """Fingerprint of a piece of code outside vzlib, such as the cells of a notebook.
 
+    All methods count, since it is not known which of them the code will name.
+
     Raises:
         SyntaxError: it is no Python.
     """
     tree = ast.parse(code)
-    return _fingerprint(_imports("", Path("code.py"), root, tree), ast.unparse(tree), root)
+    methods = (f"{PACKAGE}.methods.{path.stem}" for path in (root / PACKAGE).glob("methods/*.py"))
+    imported = _imports("", Path("code.py"), root, tree)
+    return _fingerprint([*imported, *methods], ast.unparse(tree), root)
 
 
 def name(function: Callable[..., Any]) -> str:

@@ -17,6 +17,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from vzlib.paths import PAPER, REPOSITORY
 
 SETTINGS = """
+from pydantic import Field
+
+from vzlib.experiments.settings import Settings
+
 
 class Squares(Settings):
     number: int = Field(1, ge=0, lt=10_000)
@@ -26,6 +30,7 @@ class Squares(Settings):
 """
 
 EXPERIMENT = """
+import importlib
 import os
 import time
 from pathlib import Path
@@ -34,9 +39,9 @@ import numpy as np
 import pandas as pd
 
 from vzlib import results
-from vzlib.experiments import power
 
 LOG = Path(os.environ["SQUARES_LOG"])
+POWER = ".".join(["vzlib", "methods", "power"])  # no import that the key would see
 
 
 def measure(settings):
@@ -46,12 +51,12 @@ def measure(settings):
     points = [{"number": number, "rows": 1} for number in numbers]
     if settings.number == settings.large:
         points[0]["rows"] = 200_000
-    each = [results.compute_each("squares", [point], _measure, apart=_unused) for point in points]
+    each = [results.compute_each("squares", [point], _measure, uses=_used) for point in points]
     return pd.concat(table for tables in each for table in tables)
 
 
-def _unused(point):
-    return () if point["number"] else ["vzlib.experiments.power"]
+def _used(point):
+    return [POWER] if point["number"] else ()
 
 
 def _measure(points):
@@ -59,6 +64,7 @@ def _measure(points):
     (LOG / f"{number}.{os.getpid()}.start").touch()
     time.sleep(float(os.environ["SQUARES_SECONDS"]))  # the work, without the heat
     (LOG / f"{number}.{os.getpid()}.end").touch()
+    power = importlib.import_module(POWER)
     square = power.square(number) if number else 0
     table = pd.DataFrame({"number": [number] * rows, "square": square})
     return [table.assign(noise=np.random.default_rng(0).random(rows)) if rows > 1 else table]
@@ -87,8 +93,8 @@ def draw(rows, settings):
 
 CELLS = (
     "from vzlib.parameters import validate\n\nsettings = validate('squares', globals())",
-    "from vzlib.experiments import squares\n\nrows = squares.measure(settings)",
-    "from vzlib.plotting.squares import draw\n\ndraw(rows, settings)",
+    "from vzlib.experiments.squares import measure\n\nrows = measure.measure(settings)",
+    "from vzlib.experiments.squares.draw import draw\n\ndraw(rows, settings)",
 )
 
 
@@ -102,11 +108,11 @@ class Clone:
         shutil.copytree(REPOSITORY / "vzlib", self.folder / "vzlib", ignore=ignored)
         shutil.copytree(PAPER, self.folder / "params" / "paper", ignore=ignored)
         shutil.copy(REPOSITORY / "Snakefile", self.folder)
-        with (self.folder / "vzlib/experiments/settings.py").open("a") as file:
-            file.write(SETTINGS)
-        self.write("vzlib/experiments/squares.py", EXPERIMENT)
-        self.write("vzlib/experiments/power.py", "def square(number):\n    return number**2\n")
-        self.write("vzlib/plotting/squares.py", PLOTTING)
+        self.write("vzlib/experiments/squares/__init__.py", "")
+        self.write("vzlib/experiments/squares/settings.py", SETTINGS)
+        self.write("vzlib/experiments/squares/measure.py", EXPERIMENT)
+        self.write("vzlib/methods/power.py", "def square(number):\n    return number**2\n")
+        self.write("vzlib/experiments/squares/draw.py", PLOTTING)
         self.notebook("# Squares", *CELLS)
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "VZLIB_STORE_ONLY"},

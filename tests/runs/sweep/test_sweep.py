@@ -13,6 +13,8 @@ from tests.permissions import OBEY_FROM_NOW_ON, read_only
 from tests.runs.sweep.conftest import CELLS
 from vzlib import results
 
+POWER = "vzlib/methods/power.py"
+
 NOISY = """
 import atexit
 import logging
@@ -39,7 +41,7 @@ def test_points_once_then_none_then_only_the_new(clone):
 
     # A notebook's text, a plot: nothing is computed, and the second is drawn again.
     squares.notebook("# Other words", *CELLS)
-    squares.write("vzlib/plotting/squares.py", NOISY)
+    squares.write("vzlib/experiments/squares/draw.py", NOISY)
     path = squares.sweep([0, 1, 2], draw={"numbers": [0, 1]}, group=2)
     more = squares.run(path)
     assert (more.returncode, more.stderr) == (0, "")
@@ -50,7 +52,7 @@ def test_points_once_then_none_then_only_the_new(clone):
     assert drawn.cells[-1].outputs[0].text == "drawn otherwise\n"
 
     # The method: every point that uses it, which the first does not.
-    squares.write("vzlib/experiments/power.py", "def square(number):\n    return -(number**2)\n")
+    squares.write(POWER, "def square(number):\n    return -(number**2)\n")
     method = squares.run(squares.sweep([0, 1, 2], group=3))
     assert method.stdout.startswith("squares: 3 points, 3 to compute\n")
     assert squares.computed() == [0, 1, 1, 2, 2]
@@ -124,7 +126,7 @@ def test_a_damaged_row_is_told_and_measured_again_alone(clone):
     for folder in results.entries(squares.store):
         if results.provenance_of(folder)["settings"]["number"] == 2:
             (folder / results.ROWS).write_bytes(b"torn")
-    plot = squares.folder / "vzlib" / "plotting" / "squares.py"
+    plot = squares.folder / "vzlib" / "experiments" / "squares" / "draw.py"
     plot.write_text(plot.read_text() + "# drawn again\n")
     told = squares.run(path)
     points = squares.place / "points"
@@ -149,13 +151,13 @@ def test_code_that_a_job_of_a_dead_coordinator_uses_is_kept_as_long(clone):
     (orphan,) = squares.records()
 
     squares.environment["SQUARES_SECONDS"] = "0"
-    squares.write("vzlib/experiments/power.py", "def square(number):\n    return number\n")
+    squares.write(POWER, "def square(number):\n    return number\n")
     assert squares.run(path).returncode == 0
     assert used in (squares.place / "code").iterdir()
 
     os.kill(orphan["process"], signal.SIGKILL)
     squares.settle()
-    squares.write("vzlib/experiments/power.py", "def square(number):\n    return 0\n")
+    squares.write(POWER, "def square(number):\n    return 0\n")
     assert squares.run(path).returncode == 0
     (left,) = (squares.place / "code").iterdir()
     assert left != used
@@ -197,7 +199,7 @@ def test_edits_during_a_run_change_nothing_in_it(clone):
     squares = clone(seconds=1)
     process = squares.start(squares.sweep([1, 2, 3], draw={"numbers": [1, 2, 3]}), "--jobs", "1")
     squares.until(squares.computed, process)
-    squares.write("vzlib/experiments/power.py", "def square(number):\n    return 'edited'\n")
+    squares.write(POWER, "def square(number):\n    return 'edited'\n")
     assert process.wait(timeout=120) == 0
     table = pd.read_csv(squares.place / "figures" / "squares.csv")
     assert table["square"].tolist() == [1, 4, 9]

@@ -76,6 +76,14 @@ def test_the_numbers_it_computes_in_count(folder):
     assert len({checkpoint.identity(each) for each in (one, *others)}) == 3
 
 
+def test_a_dtype_that_is_named_holds_for_a_checkpoint_too(folder):
+    one = checkpoint.resolve(str(folder), device="cpu", dtype="bfloat16")
+    assert checkpoint.resolve(one) == one
+    assert checkpoint.resolve(one, dtype="float16") == replace(one, dtype="float16")
+    with pytest.raises(checkpoint.LoadError, match="cuda:99"):
+        checkpoint.resolve(one, device="cuda:99")
+
+
 @pytest.mark.parametrize("revision", ["0123abc", "4567def"])
 def test_a_hub_model_is_known_by_its_commit(monkeypatch, revision):
     monkeypatch.setattr(checkpoint, "commit", lambda source, name: (revision, True))

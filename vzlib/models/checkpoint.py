@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,17 @@ def resolve(
 
     name: a folder below `checkpoints/` ("pico" for pico-llava), any other folder, relative ones
         from where the process is, or a hub name such as "llava-hf/llava-1.5-7b-hf", with
-        "@revision" behind it for another branch, tag or commit than main.
+        "@revision" behind it for another branch, tag or commit than main. A `Checkpoint` stays
+        what it is, but for a device or dtype that is named.
     device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
 
     Raises LoadError (a ValueError) for a name that leads nowhere, and for a device or dtype that
     there is not.
     """
     if isinstance(name, Checkpoint):
-        return name
+        place = name.device if device == "auto" else device_named(device)
+        number = name.dtype if dtype == "auto" else dtype_named(dtype, place)
+        return replace(name, device=place, dtype=number)
     place = device_named(device)
     number = dtype_named(dtype, place)
     if not isinstance(name, str | Path):

@@ -1,10 +1,10 @@
 """The budget figure: a panel per task, a line per method, intervals where they help."""
 
 import pandas as pd
-from matplotlib.collections import PolyCollection
 
+from tests.drawn import bands
 from vzlib.experiments.token_budget.draw import token_budget
-from vzlib.plotting import TEXT
+from vzlib.plotting import TEXT, look
 
 TASKS = ("existence", "attribute", "counting", "reading", "relation", "mean")
 POINTS = [("vanilla", 576, 576.0)] + [
@@ -33,8 +33,23 @@ def test_lines_stand_where_tokens_are_spent_and_vanilla_is_a_level():
     drawn = {tuple(line.get_xdata()): tuple(line.get_ydata()) for line in lines}
     assert drawn[(65.5, 193.5)] == (40 + 65.5 / 12, 40 + 193.5 / 12)
     assert drawn[(64, 192)] == (40 + 64 / 12, 56)
-    assert sum(isinstance(part, PolyCollection) for part in figure.axes[0].collections) == 2
     (legend,) = figure.legends
     assert {text.get_text() for text in legend.get_texts()} == {
         "all tokens", "random", "VisionZip (code)", "FastV",
     }  # fmt: skip
+
+
+def test_every_method_has_its_colour_and_the_bands_are_the_intervals():
+    (axes, *_) = token_budget(curves(), "tokens per layer").axes
+    _, *lines = axes.get_lines()
+    for line in lines:
+        if line.get_xdata()[0] == 65.5:
+            assert line.get_color() == look("fastv").colour
+    drawn = {line.get_color() for line in lines}
+    assert drawn == {look(name).colour for name in ("random", "visionzip", "fastv")}
+    found = {band.colour: band for band in bands(axes)}
+    assert set(found) == {look(name).colour.lower() for name in ("visionzip", "random")}
+    for band in found.values():
+        assert band.x.tolist() == [64, 192]
+        assert band.low.tolist() == [36 + 64 / 12, 36 + 192 / 12]
+        assert band.high.tolist() == [44 + 64 / 12, 44 + 192 / 12]

@@ -248,3 +248,27 @@ def test_checking_never_loads_torch(tmp_path):
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"question": "what \ud83d ?"}, r"line 1: question holds half a letter, .\\ud83d"),
+        ({"answer": "\udc00"}, "line 1: answer holds half a letter"),
+        ({"task": "a\ud83d"}, "line 1: task holds half a letter"),
+    ],
+)
+def test_half_an_emoji_is_refused_at_the_check(tmp_path, change, problem):
+    Image.new("RGB", (4, 3)).save(tmp_path / "1.png")
+    row = {"image": "1.png", "question": "what ?", "answer": "dog"} | change
+    (tmp_path / "own.jsonl").write_text(json.dumps(row))
+    with pytest.raises(ValueError, match=problem):
+        questions.check(str(tmp_path / "own.jsonl"))
+
+
+def test_what_no_reader_survives_is_one_value_error(tmp_path):
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="line 1: no JSON: brackets within brackets"):
+        questions.check(str(tmp_path / "deep.jsonl"))
+    with pytest.raises(ValueError, match=r"questions='~nobodyatall/q\.jsonl'"):
+        questions.check("~nobodyatall/q.jsonl")

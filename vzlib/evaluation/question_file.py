@@ -123,6 +123,8 @@ def _lines(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
             record = json.loads(line)
         except ValueError as error:
             record = error
+        except RecursionError:
+            record = ValueError("brackets within brackets, too deep to read")
         if isinstance(record, dict):
             columns |= dict.fromkeys(record)
         records.append((number, record))
@@ -176,6 +178,8 @@ def _not_text(name: str, value: Any) -> str | None:
         return f"{name} is missing"
     if not isinstance(value, str):
         return f"{name} must be text, not {_shown(value)}"
+    if torn := next((letter for letter in value if "\ud800" <= letter <= "\udfff"), None):
+        return f"{name} holds half a letter, {torn!a}"
     return None if value.strip() else f"{name} is empty"
 
 

@@ -168,4 +168,7 @@ def _rule(scoring: Chosen, fewest: int) -> Scoring:
 
 
 def _path(source: str) -> Path:
-    return Path(source).expanduser()
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"questions={source!r}: {error}") from None

@@ -96,3 +96,18 @@ def test_what_joins_emoji_is_not_drawn():
 )
 def test_a_text_fits_its_place(text, cells, lines, shown):
     assert letters.fitted(text, cells, lines) == shown
+
+
+def test_the_end_of_a_text_stays_whole():
+    assert letters.fitted("is there a dog ?", 40, 1, end=" → no") == "is there a dog ? → no"
+    assert letters.fitted("is there a dog ?", 12, 1, end=" → no") == "is the… → no"
+    assert letters.fitted("is there a dog ?", 12, 2, end=" → no") == "is there a\ndog ? → no"
+
+
+@pytest.mark.parametrize("text", ["i" * 300, "W" * 300, "字" * 300, "is there a dog ? " * 30, "m"])
+@pytest.mark.parametrize("lines", [1, 3])
+def test_a_text_is_as_wide_as_its_place_and_no_wider(text, lines):
+    shown = letters.fitted_to(text, 100, 6, lines).split("\n")
+    widths = [letters._width(line, 6) for line in shown]
+    assert len(shown) == (1 if text == "m" else lines) and max(widths) <= 100
+    assert text == "m" or max(widths) > 75

@@ -14,28 +14,55 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
+from matplotlib.textpath import TextToPath
 from matplotlib.ticker import Formatter, FuncFormatter, LogFormatterSciNotation
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text as Paragraph
 
 FONT = "DejaVu Sans"  # ships with matplotlib: the same letters on every machine
+NARROW = 0.25  # width of its narrow letters, for a size of 1
 NO_FONT = "Last Resort"  # has a box for every letter
 JOINERS = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufe0e\ufe0f"))  # seen in no font
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def fitted(text: str, cells: int, lines: int = 1) -> str:
+def fitted(text: str, cells: int, lines: int = 1, end: str = "") -> str:
     """A text on at most so many lines, cut off with "…".
 
     cells: letters on a line; those of Chinese, Japanese and Korean count as two.
+    end: follows the text, and stays whole where that is cut.
     """
-    wrapped = Paragraph(" ".join(text.split())).wrap(Console(), cells, overflow="fold")
-    found = [line.plain.rstrip() for line in wrapped]
+    found = _wrapped(text + end, cells)
     if len(found) > lines:
-        last = set_cell_size(found[lines - 1], cells - 1).rstrip()
-        found = [*found[: lines - 1], f"{last}…"]
+        found = _wrapped(text, cells)[:lines]
+        room = max(cells - 1 - cell_len(end), 0)
+        found[-1] = f"{set_cell_size(found[-1], room).rstrip()}…{end}"
     return "\n".join(found)
+
+
+def _wrapped(text: str, cells: int) -> list[str]:
+    wrapped = Paragraph(" ".join(text.split())).wrap(Console(), cells, overflow="fold")
+    return [line.plain.rstrip() for line in wrapped]
+
+
+def fitted_to(text: str, points: float, size: float, lines: int = 1, end: str = "") -> str:
+    """As `fitted`, for lines that are so many points wide with letters of a size in points."""
+    cells = max(int(points / (NARROW * size)), 1)
+    while cells > 1:
+        found = fitted(text, cells, lines, end)
+        wide = max(_width(line, size) for line in found.split("\n"))
+        if wide <= points:
+            return found
+        cells = min(cells - 1, int(cells * points / wide) + 1)
+    return fitted(text, 1, lines, end)
+
+
+def _width(text: str, size: float) -> float:
+    """Of one line as it will be drawn, in points."""
+    shown, fonts = _drawable(text, set())
+    drawn = FontProperties(family=[FONT, *fonts], size=size)
+    return float(TextToPath().get_text_width_height_descent(shown, drawn, False)[0])
 
 
 def legible(figure: Figure) -> None:

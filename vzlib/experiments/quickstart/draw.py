@@ -1,5 +1,7 @@
 """Figure 00: an image, the attention its tokens receive, the tokens that stay, and the answers."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -8,11 +10,15 @@ from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vzlib.plotting.letters import fitted_to
 from vzlib.plotting.style import TEXT, styled
 
 RIGHT, WRONG = "#009E73", "#D55E00"
 INK = "#555555"
-COLUMNS = (0.03, 0.55)  # where the answers before and after begin
+COLUMNS = (0.03, 0.42)  # where the answers before and after begin
+WIDTH, HEIGHT = 1.72, 1.34  # of the panel of answers: in pictures, and in inches
+ASKED, SAID = 5.8, 7.5  # size of letters of questions and answers
+LINES = (4, 3)  # of a question and its answers, where an image has no other question
 
 
 @styled
@@ -23,7 +29,7 @@ def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.nda
     """
     drawn = Figure(figsize=(TEXT, 1.5 * len(images) + 0.42))
     axes = drawn.subplots(
-        len(images), 4, squeeze=False, gridspec_kw={"width_ratios": [1, 1, 1, 1.28]}
+        len(images), 4, squeeze=False, gridspec_kw={"width_ratios": [1, 1, 1, WIDTH]}
     )
     before, after = answers[["vanilla_positions", "zipped_positions"]].iloc[0]
     for row, (name, image) in zip(axes, images.items(), strict=True):
@@ -39,7 +45,7 @@ def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.nda
         floor = max(received.max() / 1e4, received.min(), 1e-12)
         row[1].imshow(received.clip(min=floor), norm=LogNorm(floor, received.max()))
         _kept(row[2], image, own, grid)
-        row[3].set_box_aspect(1 / 1.28)
+        row[3].set_box_aspect(1 / WIDTH)
         _answers(row[3], answers[answers["image"] == name], before, after)
     _explain(axes[-1, 3], tokens[tokens["image"] == name], after)
     kept, asked = f"{after} tokens stay\nof {before}", "question → truth, and\nthe answers"
@@ -70,19 +76,27 @@ def _kept(axis: Axes, image: np.ndarray, own: pd.DataFrame, grid: int) -> None:
 
 
 def _answers(axis: Axes, own: pd.DataFrame, before: int, after: int) -> None:
-    """Questions with both answers, each right (ticked) or wrong (crossed)."""
+    """Questions with both answers, each right (ticked) or wrong (crossed), cut to their place."""
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1)
     for left, count in zip(COLUMNS, (before, after), strict=True):
         axis.text(left, 1, f"{count} tokens", fontsize=6.5, va="top", weight="bold")
+    lines, lines_said = LINES if len(own) == 1 else (1, 1)
+    across = WIDTH * HEIGHT * 72
+    ends = np.array((*COLUMNS[1:], 1)) - 0.02
     for number, asked in enumerate(own.to_dict("records")):
         height = 0.9 - number * 0.185
-        question = f"{asked['question']} → {asked['truth']}"
-        axis.text(0, height, question, color=INK, fontsize=5.8, va="top")
-        for left, which in zip(COLUMNS, ("vanilla", "zipped"), strict=True):
+        truth = fitted_to(asked["truth"], 0.4 * across, ASKED)
+        question = fitted_to(asked["question"], across, ASKED, lines, end=f" → {truth}")
+        # Texts are laid out here: however long, they leave the pictures their size.
+        style: Any = {"va": "top", "linespacing": 1.15, "in_layout": False}
+        axis.text(0, height, question, color=INK, fontsize=ASKED, **style)
+        height -= 0.08 + question.count("\n") * ASKED * 1.15 / 72 / HEIGHT
+        for left, end, which in zip(COLUMNS, ends, ("vanilla", "zipped"), strict=True):
             right = asked[f"{which}_right"]
-            text = f"{'✓' if right else '✗'} {_short(asked[which])}"
-            axis.text(left, height - 0.08, text, color=RIGHT if right else WRONG, va="top")
+            said = fitted_to(asked[which], (end - left) * across - 1.5 * SAID, SAID, lines_said)
+            text = f"{'✓' if right else '✗'} {said}"
+            axis.text(left, height, text, color=RIGHT if right else WRONG, **style)
 
 
 def _explain(axis: Axes, own: pd.DataFrame, after: int) -> None:
@@ -97,13 +111,8 @@ def _explain(axis: Axes, own: pd.DataFrame, after: int) -> None:
         height = 0.16 - number * 0.14
         face = "#B8B8B8" if edge == "white" else "none"
         corner = (0.01, height - 0.035)
-        axis.add_patch(Rectangle(corner, 0.055, 0.07, color=face, linewidth=0, clip_on=False))
-        corner = (0.02, height - 0.023)
-        axis.add_patch(Rectangle(corner, 0.035, 0.046, fill=False, edgecolor=edge, linewidth=1))
-        axis.text(0.09, height, text, fontsize=6, va="center")
-    axis.text(0.09, -0.07, "into the token with the white frame", fontsize=6, va="center")
-
-
-def _short(text: str, most: int = 14) -> str:
-    words = text.replace("\n", " ")
-    return words if len(words) <= most else words[: most - 1] + "…"
+        axis.add_patch(Rectangle(corner, 0.041, 0.07, color=face, linewidth=0, clip_on=False))
+        corner = (0.0175, height - 0.023)
+        axis.add_patch(Rectangle(corner, 0.026, 0.046, fill=False, edgecolor=edge, linewidth=1))
+        axis.text(0.07, height, text, fontsize=6, va="center")
+    axis.text(0.07, -0.07, "into the token with the white frame", fontsize=6, va="center")

@@ -20,6 +20,9 @@ ONE_PLACE = (
     "02_attention_by_layer",
     "03_softmax_gradient",
     "04_feature_misalignment",
+    "05_misalignment_ablation",
+    "06_token_budget",
+    "07_dominant_contextual",
 )
 
 every_notebook = pytest.mark.parametrize("name", NAMES)

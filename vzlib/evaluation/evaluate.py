@@ -139,13 +139,3 @@ def _batches(asked: Iterable[Asked]) -> Iterator[list[Asked]]:
     rest = iter(asked)
     while batch := list(islice(rest, BATCH)):
         yield batch
-
-
-def patches(loaded: Loaded) -> int:
-    """Patches that the tower of a model cuts an image into."""
-    return loaded.patches
-
-
-def cls_token(loaded: Loaded) -> bool:
-    """Whether the first token of a model's tower is a CLS token."""
-    return loaded.has_cls

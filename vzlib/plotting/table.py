@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from vzlib.plotting.save import check, csv, publish
 
 Direction = Literal["highest", "lowest"]
+SIGNED = "{value:+.1f} [{low:+.1f}, {high:+.1f}]"  # a cell that holds a difference
 BEST: dict[str, Literal["max", "min"]] = {"highest": "max", "lowest": "min"}
 BOLD = {"html": "font-weight: bold", "latex": "textbf:--rwrap"}
 SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"}

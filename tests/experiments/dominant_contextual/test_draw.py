@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib.experiments.dominant_contextual.draw import CHOICES, dominant_contextual
+from vzlib.experiments.dominant_contextual.draw import CHOICES, figure
 
 
 def curve(totals):
@@ -49,8 +49,8 @@ def drawn(axes):
 
 @pytest.mark.parametrize("totals", [(64,), (64, 128, 192)])
 def test_points_lines_and_intervals_are_those_of_the_tables(totals):
-    figure = dominant_contextual(curve(totals), differences(totals, CHOICES), 10 / 64)
-    split, layers, forest = figure.axes
+    shown = figure(curve(totals), differences(totals, CHOICES), 10 / 64)
+    split, layers, forest = shown.axes
     assert len(split.containers) == 2 * len(totals)
     values = [y for _, y, _ in drawn(split)]
     assert min(values) == 50 + totals[0] / 16 - 10 and len(values) == 6 * len(totals)
@@ -70,14 +70,14 @@ def test_points_lines_and_intervals_are_those_of_the_tables(totals):
 
 def test_a_tower_without_cls_has_no_row_for_it():
     choices = [choice for choice in CHOICES if choice[0] != "CLS"]
-    figure = dominant_contextual(curve((64,)), differences((64,), choices), 10 / 64)
-    labels = [label.get_text() for label in figure.axes[2].get_yticklabels()]
+    shown = figure(curve((64,)), differences((64,), choices), 10 / 64)
+    labels = [label.get_text() for label in shown.axes[2].get_yticklabels()]
     assert labels == [CHOICES[choice] for choice in choices]
 
 
 def test_the_legend_names_totals_and_rules():
-    figure = dominant_contextual(curve((64, 96)), differences((64, 96), CHOICES), 10 / 64)
-    (legend,) = figure.legends
+    shown = figure(curve((64, 96)), differences((64, 96), CHOICES), 10 / 64)
+    (legend,) = shown.legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts == [
         "64 tokens", "96 tokens", "mean of the totals", "code rule (a)", "paper rule (a)",

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vzlib import paper
-from vzlib.experiments.misalignment_ablation.draw import ROWS, misalignment_ablation
+from vzlib.experiments.misalignment_ablation.draw import ROWS, figure
 
 SELECTORS = ("sparsevlm", "fastv")
 ALONE = ("visionzip", "random")
@@ -43,8 +43,8 @@ def markers(axis):
 
 
 def test_effects_are_in_percent_and_beside_the_papers():
-    figure = misalignment_ablation(*tables(), paper.table(5))
-    first, second, third = figure.axes
+    shown = figure(*tables(), paper.table(5))
+    first, second, third = shown.axes
     drawn = markers(first)
     np.testing.assert_allclose(drawn["SparseVLM"][:, 0], [-22, -24, -26, -28, -30])
     np.testing.assert_allclose(drawn["SparseVLM"][:, 1].round(), [1, 2, 3, 4, 5])
@@ -58,5 +58,5 @@ def test_effects_are_in_percent_and_beside_the_papers():
 
 def test_without_known_things_there_are_two_panels():
     effects, overlap, coverage = tables()
-    figure = misalignment_ablation(effects, overlap, coverage[:0], paper.table(5))
-    assert len(figure.axes) == 2
+    shown = figure(effects, overlap, coverage[:0], paper.table(5))
+    assert len(shown.axes) == 2

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from tests.drawn import bands
-from vzlib.experiments.token_budget.draw import token_budget
+from vzlib.experiments.token_budget.draw import figure
 from vzlib.plotting import TEXT, look
 
 TASKS = ("existence", "attribute", "counting", "reading", "relation", "mean")
@@ -25,22 +25,22 @@ def curves() -> pd.DataFrame:
 
 
 def test_lines_stand_where_tokens_are_spent_and_vanilla_is_a_level():
-    figure = token_budget(curves(), "tokens per layer")
-    assert figure.get_figwidth() == TEXT
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["mean over tasks", *TASKS[:-1]]
-    level, *lines = figure.axes[0].get_lines()
+    shown = figure(curves(), "tokens per layer")
+    assert shown.get_figwidth() == TEXT
+    assert [axes.get_title(loc="left") for axes in shown.axes] == ["mean over tasks", *TASKS[:-1]]
+    level, *lines = shown.axes[0].get_lines()
     assert set(level.get_ydata()) == {40 + 576 / 12}
     drawn = {tuple(line.get_xdata()): tuple(line.get_ydata()) for line in lines}
     assert drawn[(65.5, 193.5)] == (40 + 65.5 / 12, 40 + 193.5 / 12)
     assert drawn[(64, 192)] == (40 + 64 / 12, 56)
-    (legend,) = figure.legends
+    (legend,) = shown.legends
     assert {text.get_text() for text in legend.get_texts()} == {
         "all tokens", "random", "VisionZip (code)", "FastV",
     }  # fmt: skip
 
 
 def test_every_method_has_its_colour_and_the_bands_are_the_intervals():
-    (axes, *_) = token_budget(curves(), "tokens per layer").axes
+    (axes, *_) = figure(curves(), "tokens per layer").axes
     _, *lines = axes.get_lines()
     for line in lines:
         if line.get_xdata()[0] == 65.5:

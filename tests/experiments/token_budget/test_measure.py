@@ -6,12 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib import results
-from vzlib.experiments.token_budget import draw
-from vzlib.experiments.token_budget import measure as token_budget
-from vzlib.experiments.token_budget import measure_speed as answering_speed
-from vzlib.experiments.token_budget import tell as token_budget_table
-from vzlib.experiments.token_budget.claims import verdicts
+from vzlib import notebooks, results
+from vzlib.experiments.token_budget import draw, measure, measure_speed, tell
 from vzlib.experiments.token_budget.settings import TokenBudget
 from vzlib.methods import registry
 from vzlib.paths import REPOSITORY
@@ -21,8 +17,8 @@ FEW = ("visionzip", "random", "fastv")
 
 
 def settings(folder, **changes) -> TokenBudget:
-    values = {"model": folder, "each": 2, "methods": FEW, "budgets": (400, 64), **changes}
-    return TokenBudget(**values)
+    small = {"model": folder, "each": 2, "methods": FEW, "budgets": (400, 64)}
+    return notebooks.settings("06_token_budget", **small | changes)
 
 
 def test_all_stands_for_every_method_that_can_meet_a_budget(scene_folder):
@@ -46,21 +42,21 @@ def test_a_new_method_is_one_file_and_one_row(scene_folder, own_store, tmp_path,
     row = registry.Row("first_patches:first_patches", "first patches", "control")
     monkeypatch.setitem(registry.METHODS, "first", row)
     assert "first" in settings(scene_folder, methods="all").chosen
-    rows = token_budget.measure(settings(scene_folder, methods=("visionzip", "first")))
+    rows = measure.measure(settings(scene_folder, methods=("visionzip", "first")))
     assert set(rows["method"]) == {"vanilla", "visionzip", "first"}
-    figure = draw.token_budget(token_budget_table.curves(rows), "visual tokens")
-    assert "first patches" in [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "first" in set(token_budget_table.table(rows)["method"])
+    drawn = draw.figure(tell.curves(rows), "visual tokens")
+    assert "first patches" in [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert "first" in set(tell.table(rows)["method"])
 
 
 def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
-    plan = token_budget.plan(settings(scene_folder))
+    plan = measure.plan(settings(scene_folder))
     assert plan[0] == ("vanilla", 576, 576)
     spends = {(point.method, point.budget): point.spends for point in plan}
     assert spends["fastv", 400] == pytest.approx(400, abs=20)
     assert spends["fastv", 64] is None  # two of three layers see all 576
     assert spends["visionzip", 64] == 64
-    table = token_budget.schedules(settings(scene_folder)).set_index(["method", "budget"])
+    table = measure.schedules(settings(scene_folder)).set_index(["method", "budget"])
     assert table["measured"].to_dict() == {("fastv", 400): True, ("fastv", 64): False}
     nearest = table.loc[("fastv", 64)]
     assert (nearest["last"], nearest["average"]) == (1, pytest.approx((576 * 2 + 1) / 3))
@@ -82,7 +78,7 @@ def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edi
     changed = set()
     for name in registry.names():
         before, after = (
-            sources.fingerprint(token_budget._measure, root, [registry.row(name).module])
+            sources.fingerprint(measure._measure, root, [registry.row(name).module])
             for root in (REPOSITORY, tmp_path)
         )
         changed |= {name} if before != after else set()
@@ -93,7 +89,7 @@ def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edi
 
 def test_the_last_layer_can_be_equalised_instead(scene_folder):
     chosen = settings(scene_folder, equalise="last layer", methods=("fastv",))
-    assert {point.spends for point in token_budget.plan(chosen) if point.budget == 64} == {64}
+    assert {point.spends for point in measure.plan(chosen) if point.budget == 64} == {64}
 
 
 def test_all_that_is_wrong_is_said_before_a_model_is_loaded(scene_folder, monkeypatch):
@@ -101,7 +97,7 @@ def test_all_that_is_wrong_is_said_before_a_model_is_loaded(scene_folder, monkey
     with pytest.raises(
         ValueError, match=r"(?s)4 problems.*576.*9000.*3 stages.*4 layers.*missing.jsonl"
     ):
-        token_budget.measure(
+        measure.measure(
             settings(
                 scene_folder,  # of three layers
                 budgets=(576, 64, 9000),
@@ -112,7 +108,7 @@ def test_all_that_is_wrong_is_said_before_a_model_is_loaded(scene_folder, monkey
 
 
 def test_every_point_answers_the_same_questions_once(scene_folder, own_store, monkeypatch):
-    rows = token_budget.measure(settings(scene_folder))
+    rows = measure.measure(settings(scene_folder))
     points = rows.groupby(["method", "budget"])
     assert set(points.groups) == {
         ("vanilla", 576), ("visionzip", 400), ("random", 400), ("fastv", 400),
@@ -131,7 +127,7 @@ def test_every_point_answers_the_same_questions_once(scene_folder, own_store, mo
 
     evaluate = "vzlib.evaluation.evaluate.evaluate"
     monkeypatch.setattr(evaluate, lambda *_, **__: pytest.fail("measured again"))
-    again = token_budget.measure(settings(scene_folder, budgets=(64,)))
+    again = measure.measure(settings(scene_folder, budgets=(64,)))
     kept = rows[rows["budget"].isin((576, 64))].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, kept)
     assert len(results.entries()) == 6
@@ -139,90 +135,15 @@ def test_every_point_answers_the_same_questions_once(scene_folder, own_store, mo
 
 def test_methods_that_draw_are_measured_with_every_seed(scene_folder, own_store):
     chosen = settings(scene_folder, budgets=(64,), methods=("visionzip", "random"), seeds=(0, 1))
-    rows = token_budget.measure(chosen)
+    rows = measure.measure(chosen)
     seeds = rows.groupby("method")["seed"].unique().map(list).to_dict()
     assert seeds == {"vanilla": [0], "visionzip": [0], "random": [0, 1]}
-    table = token_budget_table.table(graded(rows))
+    table = tell.table(rows)
     assert (table["n"] == 10).all()
 
 
-def graded(rows: pd.DataFrame, shares: dict[str, float] | None = None) -> pd.DataFrame:
-    """Scores as if each method had the share of right answers that belongs to it."""
-    shares = {"vanilla": 1.0, "visionzip": 0.8, "random": 0.4, "fastv": 0.6, **(shares or {})}
-    draw = np.random.default_rng(0)
-    return rows.assign(score=[float(draw.random() < shares[name]) for name in rows["method"]])
-
-
-@pytest.fixture
-def answers() -> pd.DataFrame:
-    points = [("vanilla", 576), *((name, budget) for budget in (192, 64) for name in FEW[:2])]
-    points.append(("fastv", 192))
-    rows = [
-        (name, budget, 0, task, f"scene {n}", "?", "yes", 0.0, budget, budget, 1.0)
-        for name, budget in points
-        for task in ("existence", "reading")
-        for n in range(200)
-    ]
-    columns = ["method", "budget", "seed", "task", "image", "question", "answer", "score",
-               "at_input", "average", "gflops"]  # fmt: skip
-    return graded(pd.DataFrame(rows, columns=columns))
-
-
-def test_the_table_compares_with_visionzip_at_the_same_budget(answers):
-    table = token_budget_table.table(answers).set_index(["method", "budget"])
-    row = table.loc[("random", 64)]
-    own = answers[answers["budget"] == 64].groupby("method")["score"].mean()
-    assert row["difference"] == pytest.approx(100 * (own["random"] - own["visionzip"]))
-    assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
-    assert row["p"] < 1e-6
-    assert table.loc[("visionzip", 64), ["difference", "p"]].isna().all()
-    assert table.loc[("vanilla", 576), "percent"] == 100
-    assert row["percent"] == pytest.approx(100 * own["random"], abs=0.1)
-
-
-def test_verdicts_follow_the_intervals(answers):
-    found = verdicts(answers).set_index("claim")
-    decided = found["verdict"]
-    assert decided["C15"] == decided["C17"] == "not found"  # 80 % kept, 94.0 and 98.5 claimed
-    assert decided["C20"] == "found"
-    assert decided["C18"] == decided["C19"] == "not measurable here"
-    assert "too few layers for fastv to average 64 tokens" in found.loc["C18", "note"]
-    assert "C16" not in found.index  # nothing was measured at 128
-
-    equal = graded(answers, {"fastv": 0.8, "visionzip": 1.0})
-    worse = equal.assign(score=equal["score"].where(equal["method"] != "visionzip", 0.0))
-    assert verdicts(worse).set_index("claim").loc["C20", "verdict"] == "opposite"
-
-
-def test_the_table_and_the_verdicts_give_the_same_numbers(answers):
-    table = token_budget_table.table(answers).set_index(["method", "budget"])
-    found = verdicts(answers).set_index("claim")["measured"]
-    own = table.loc[("visionzip", 64)]
-    bounds = (own["percent"], own["percent_low"], own["percent_high"])
-    assert found["C15"].startswith("{:.1f} [{:.1f}, {:.1f}] %".format(*bounds))
-    lead = -table.loc[("fastv", 192), "difference"]
-    assert found["C20"].startswith(f"{lead:.1f} [")
-
-
-def test_the_conclusion_names_the_best_and_who_differs(answers):
-    said = token_budget_table.conclusion(token_budget_table.table(answers)).splitlines()
-    assert said[0].startswith("192 tokens: VisionZip")
-    assert "number 1 of 3 methods; the best is visionzip" in said[0]
-    assert said[0].endswith("Better than VisionZip (p < 0.05, Holm): none; worse: fastv, random.")
-    assert "number 1 of 2 methods" in said[1]
-
-
-def test_numbers_of_the_paper_stand_beside_those_that_were_measured(answers):
-    beside = token_budget_table.with_paper(token_budget_table.table(answers))
-    printed = beside.set_index(["method", "budget"])["paper"].dropna().to_dict()
-    assert printed == {
-        ("vanilla", 576): 100, ("visionzip", 192): 98.5, ("fastv", 192): 88.2,
-        ("visionzip", 64): 94.0,
-    }  # fmt: skip
-
-
 def test_speed_is_measured_on_the_same_questions_in_turns(scene_folder, own_store):
-    speed = answering_speed.measure(settings(scene_folder)).set_index("method")
+    speed = measure_speed.measure(settings(scene_folder)).set_index("method")
     assert (speed["questions"] == 10).all()
     assert speed.loc["vanilla", "ratio"] == 1
     per_second = speed["questions"] / speed["seconds"]

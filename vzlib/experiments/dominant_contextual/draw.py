@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from pydantic import BaseModel
 
 from vzlib.plotting.style import TEXT, look, styled
+from vzlib.plotting.table import SIGNED, SavedTable, save_table
 
 RULES = {"code": look("visionzip"), "paper": look("visionzip-paper")}
 MARKERS = "o^sDvP"
@@ -29,25 +31,37 @@ CHOICES = {
 
 
 @styled
-def dominant_contextual(curve: pd.DataFrame, differences: pd.DataFrame, paper: float) -> Figure:
+def figure(curve: pd.DataFrame, differences: pd.DataFrame, paper: float) -> Figure:
     """a: accuracy by split, total and merge rule. b, c: what other choices and layers change.
 
-    curve, differences: of `measure`. paper: the share of contextual
-    tokens in the paper's budgets. Bars are 95 % intervals, in b and c of paired differences.
+    curve, differences: of `tell`. paper: the share of contextual tokens in the paper's budgets.
+    Bars are 95 % intervals, in b and c of paired differences.
     """
     means = curve[curve["task"] == "mean"]
     totals = sorted(differences.loc[differences["total"] > 0, "total"].unique())
-    figure = Figure(figsize=(TEXT, 4.6))
-    grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1], height_ratios=[1.2, 1])
-    split, layers = (figure.add_subplot(grid[row, 0]) for row in (0, 1))
-    forest = figure.add_subplot(grid[:, 1])
+    drawn = Figure(figsize=(TEXT, 4.6))
+    grid = drawn.add_gridspec(2, 2, width_ratios=[1.15, 1], height_ratios=[1.2, 1])
+    split, layers = (drawn.add_subplot(grid[row, 0]) for row in (0, 1))
+    forest = drawn.add_subplot(grid[:, 1])
     _split(split, means, totals, paper)
     _forest(forest, differences[differences["factor"] != "layer"], totals)
     _layers(layers, differences[differences["factor"] == "layer"], totals, _read(differences))
     for letter, axis in zip("abc", (split, forest, layers), strict=True):
         axis.set_title(f"{letter}  {axis.get_title(loc='left')}")
-    figure.legend(handles=_legend(totals), loc="outside lower center", ncols=4)
-    return figure
+    drawn.legend(handles=_legend(totals), loc="outside lower center", ncols=4)
+    return drawn
+
+
+def table(differences: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """What every choice changes, as a table. differences: of `tell`."""
+    columns = {"tokens": "{total}", "factor": "{factor}", "instead": "{choice}"}
+    columns |= {"points": SIGNED, "p": "{p:.2g}", "p (Holm)": "{holm:.2g}", "n": "{n}"}
+    caption = (
+        "What changes in accuracy, in percentage points, when one choice of the released method "
+        "is made otherwise; paired by question, 95 % intervals with images as units."
+    )
+    name = "07_dominant_contextual_table"
+    return save_table(differences, name, settings, columns, caption=caption)
 
 
 def _split(axes: Axes, means: pd.DataFrame, totals: Sequence[int], paper: float) -> None:

@@ -10,8 +10,8 @@ from vzlib.experiments.settings import Model, Questions, Settings
 class DominantContextual(Settings):
     """07_dominant_contextual: the split of the budget and the other choices, one at a time."""
 
-    model: Model = "pico"
-    questions: Questions = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
-    each: int = Field(100, ge=2)  # questions per task
+    model: Model
+    questions: Questions
+    each: int = Field(ge=2)  # questions per task
     # Visual tokens per image; fewer than 12 cannot be split in all the ways that are compared.
-    totals: tuple[Annotated[int, Field(ge=12)], ...] = Field((64, 128, 192), min_length=1)
+    totals: tuple[Annotated[int, Field(ge=12)], ...] = Field(min_length=1)

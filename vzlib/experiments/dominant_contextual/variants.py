@@ -1,12 +1,12 @@
 """VisionZip with its choices as parameters, and what each choice is compared with."""
 
 from functools import partial
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from vzlib.evaluation.evaluate import Way, cls_token, patches
+from vzlib.evaluation.evaluate import Way
 from vzlib.models.load import Loaded
 from vzlib.models.tower_parts import depth_of
 from vzlib.models.towers import encode, received_by_layer
@@ -88,9 +88,8 @@ def choices(loaded: Loaded, factor: str, total: int) -> dict[str, Variant]:
     All but "released", "split, paper rule" and "all tokens" differ from the released method in this
     factor alone. Without a CLS token there is nothing to choose about it.
     """
-    config: Any = loaded.model.config
-    tower, cls = loaded.model.model.vision_tower, cls_token(loaded)
-    read = depth_of(tower, config.vision_feature_layer)
+    tower, cls = loaded.tower, loaded.has_cls
+    read = depth_of(tower, loaded.layer)
     budget = Budget.retain(total, has_cls=cls)
     released = Variant(budget.dominant, budget.contextual)
     change = released._replace
@@ -100,7 +99,7 @@ def choices(loaded: Loaded, factor: str, total: int) -> dict[str, Variant]:
         split[name] = change(dominant=total - contextual, contextual=contextual)
     layers = range(1, tower.config.num_hidden_layers + 1)
     return {
-        "all tokens": {"all tokens": Variant(patches(loaded), 0, cls=False)},
+        "all tokens": {"all tokens": Variant(loaded.patches, 0, cls=False)},
         "released": {"released": released},
         "split": split,
         "split, paper rule": {

@@ -8,7 +8,7 @@ import pandas as pd
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import CHANGE, Finding, decided
-from vzlib.experiments.misalignment_ablation import tell as misalignment_effects
+from vzlib.experiments.misalignment_ablation import tell
 from vzlib.statistics import verdict
 from vzlib.statistics.intervals import Interval, written
 
@@ -22,7 +22,7 @@ def _rows(evidence: Evidence) -> pd.DataFrame:
 
 
 def misaligned(evidence: Evidence) -> Finding:
-    shared = misalignment_effects.overlap(_rows(evidence))
+    shared = tell.overlap(_rows(evidence))
     row = shared[(shared["selector"] == SELECTOR) & (shared["condition"] == "baseline")].iloc[0]
     interval = Interval(*row[list(Interval._fields)].astype(float))
     note = (
@@ -36,10 +36,10 @@ def misaligned(evidence: Evidence) -> Finding:
 def changed(claim: str, evidence: Evidence) -> Finding:
     """Ex1 and Ex2, against the baseline as in the paper."""
     experiment, rows = EXPERIMENTS[claim], _rows(evidence)
-    effects = misalignment_effects.effects(rows, by_task=False)
+    effects = tell.effects(rows, by_task=False)
     ex2 = evidence.settings(NOTEBOOK).ex2
-    decisions: Any = misalignment_effects.verdicts(effects, ex2).set_index("experiment")
-    one = "ex1" if experiment == "Ex1" else misalignment_effects.EX2[ex2]
+    decisions: Any = tell.verdicts(effects, ex2).set_index("experiment")
+    one = "ex1" if experiment == "Ex1" else tell.EX2[ex2]
     row: Any = effects[(effects["one"] == one) & (effects["other"] == "baseline")].iloc[0]
     interval = Interval(row["percent"], row["percent_low"], row["percent_high"])
     published = paper.table(5).set_index("experiment")["change_percent"]

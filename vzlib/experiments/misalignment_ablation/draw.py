@@ -3,8 +3,10 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pydantic import BaseModel
 
 from vzlib.plotting.style import TEXT, look, styled
+from vzlib.plotting.table import SIGNED, SavedTable, save_table
 
 ROWS = {
     "baseline": "all patches offered",
@@ -21,18 +23,18 @@ ALONE = "nothing"
 
 
 @styled
-def misalignment_ablation(
+def figure(
     effects: pd.DataFrame, overlap: pd.DataFrame, coverage: pd.DataFrame, published: pd.DataFrame
 ) -> Figure:
     """Effect on accuracy, dominant tokens among the kept, and things covered, a row per condition.
 
-    effects, overlap, coverage: of `tell`; the mean over tasks is
-    drawn, and no third panel where nothing is known of things. published: Table 5 of the paper.
+    effects, overlap, coverage: of `tell`; the mean over tasks is drawn, and no third panel where
+    nothing is known of things. published: Table 5 of the paper.
     """
     shown = [name for name in ROWS if name in set(overlap["condition"])]
     panels = 3 if len(coverage) else 2
-    figure = Figure(figsize=(TEXT, 2.9))
-    axes = figure.subplots(1, panels, sharey=True)
+    drawn = Figure(figsize=(TEXT, 2.9))
+    axes = drawn.subplots(1, panels, sharey=True)
     means = effects[(effects["task"] == "mean") & (effects["other"] == "baseline")]
     percent = {"percent": "value", "percent_low": "low", "percent_high": "high"}
     means = means.drop(columns=list(percent.values())).rename(
@@ -59,8 +61,28 @@ def misalignment_ablation(
     named = {}
     for axis in axes:
         named.update(dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True)))
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
-    return figure
+    drawn.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
+    return drawn
+
+
+def table(effects: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """The means over tasks as a table. effects: of `tell.with_paper`."""
+    columns = {"selector": "{selector}", "condition": "{one}", "against": "{other}"}
+    columns |= {
+        "points": SIGNED,
+        "percent": "{percent:+.1f} [{percent_low:+.1f}, {percent_high:+.1f}]",
+        "the paper's percent": "{paper:+.1f}",
+        "p": "{p:.2g}",
+        "p (Holm)": "{holm:.2g}",
+        "n": "{n}",
+    }
+    caption = (
+        "Effect on accuracy of what a text-guided selector is offered, mean over tasks, paired by "
+        "question; 95 % intervals with images as units. The paper's percent is that of SparseVLM "
+        "on TextVQA (Table 5)."
+    )
+    means = effects[effects["task"] == "mean"]
+    return save_table(means, "05_misalignment_ablation_table", settings, columns, caption=caption)
 
 
 def _points(axis: Axes, rows: pd.DataFrame, shown: list[str]) -> None:

@@ -16,9 +16,8 @@ import pandas as pd
 from vzlib import results
 from vzlib.evaluation import questions
 from vzlib.evaluation.shape import shape_of
+from vzlib.experiments.answers import by_task, identified
 from vzlib.experiments.misalignment_ablation.settings import MisalignmentAblation
-from vzlib.models.checkpoint import identity
-from vzlib.statistics.comparison import QUESTION, summary
 
 CONDITIONS = ("baseline", "ex1", "ex1 random", "ex2", "ex2 zipped", "ex2 random")
 ALONE = "nothing"  # instead of a selector: reductions before the language model alone
@@ -59,7 +58,7 @@ def measure(settings: MisalignmentAblation) -> pd.DataFrame:
     that there are not, and as `counts` does, before a model is loaded.
     """
     questions.check(settings.questions)
-    chosen = counts(settings)
+    chosen, known = counts(settings), identified(settings)
     tables = []
     for number, seed in enumerate(dict.fromkeys(settings.seeds)):
         points: list[dict[str, Any]] = [
@@ -72,8 +71,7 @@ def measure(settings: MisalignmentAblation) -> pd.DataFrame:
             "misalignment_ablation",
             points,
             partial(_measure, settings.model, settings.questions),
-            model_fingerprint=identity(settings.model),
-            data_version=questions.version(settings.questions),
+            **known,
         )
         for point, table in zip(points, found, strict=True):
             named = {name: point[name] for name in ("selector", "condition", "seed")}
@@ -90,12 +88,12 @@ def _ways(settings: MisalignmentAblation) -> list[tuple[str, str]]:
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Points of one seed."""
-    from vzlib.evaluation.evaluate import Way, cls_token, judged
+    from vzlib.evaluation.evaluate import Way, judged
     from vzlib.experiments.misalignment_ablation.conditions import inside, offer
     from vzlib.models import load
 
     loaded, whole = load.loaded(model), shape_of(model)
-    cls, first = cls_token(loaded), points[0]
+    cls, first = loaded.has_cls, points[0]
     sizes = {name: first[name] for name in ("removed", "offered", "kept")}
     left = {"ex1": whole.visual - first["removed"], "ex2": first["offered"]}
     offers = {
@@ -120,11 +118,11 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
                 patches = given.patches[image].numpy()
                 rows += _rows(images[image], own, patches, dominant, whole.visual)
     columns = [
-        *QUESTION, "answer", "score", "at_input", "average", "by_layer",
+        "task", "image", "question", "answer", "score", "at_input", "average", "by_layer",
         "dominant", "chance", "covered",
     ]  # fmt: skip
     tables = [pd.DataFrame(rows, columns=columns) for rows in found]
-    return [(summary(table.assign(way=""), "way"), table) for table in tables]
+    return [(by_task(table), table) for table in tables]
 
 
 def _rows(

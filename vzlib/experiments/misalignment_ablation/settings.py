@@ -10,17 +10,15 @@ from vzlib.experiments.settings import Model, NotNegative, Questions, Settings
 class MisalignmentAblation(Settings):
     """05_misalignment_ablation: offer text-guided selectors fewer of the encoder's best tokens."""
 
-    model: Model = "pico"
-    questions: Questions = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
-    each: int = Field(100, ge=2)  # questions per task
-    seeds: tuple[NotNegative, ...] = Field((0, 1), min_length=1)  # of whatever draws
-    selectors: tuple[Literal["sparsevlm", "fastv"], ...] = Field(
-        ("sparsevlm", "fastv"), min_length=1
-    )
-    removed: int = Field(50, ge=1)  # Ex1 takes away so many of 576, scaled to the model's patches
-    offered: int = Field(128, ge=1)  # Ex2 offers so many of 576
-    kept: int = Field(64, ge=1)  # of 576; what the last layer sees in every condition
-    ex2: Literal["dominant", "zipped"] = "dominant"  # reading of "top 128" that is the paper's Ex2
+    model: Model
+    questions: Questions
+    each: int = Field(ge=2)  # questions per task
+    seeds: tuple[NotNegative, ...] = Field(min_length=1)  # of whatever draws
+    selectors: tuple[Literal["sparsevlm", "fastv"], ...] = Field(min_length=1)
+    removed: int = Field(ge=1)  # Ex1 takes away so many of 576, scaled to the model's patches
+    offered: int = Field(ge=1)  # Ex2 offers so many of 576
+    kept: int = Field(ge=1)  # of 576; what the last layer sees in every condition
+    ex2: Literal["dominant", "zipped"]  # reading of "top 128" that is the paper's Ex2
 
     @model_validator(mode="after")
     def _fit(self) -> "MisalignmentAblation":

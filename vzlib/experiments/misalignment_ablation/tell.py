@@ -8,7 +8,14 @@ import pandas as pd
 from vzlib import paper
 from vzlib.experiments.misalignment_ablation.measure import ALONE, BEFORE
 from vzlib.statistics import intervals, verdict
-from vzlib.statistics.comparison import MEAN, QUESTION, holm, paired_difference, summary
+from vzlib.statistics.comparison import (
+    MEAN,
+    QUESTION,
+    holm,
+    paired_difference,
+    percent_of,
+    summary,
+)
 from vzlib.statistics.intervals import Interval
 
 COMPARISONS = (
@@ -55,8 +62,9 @@ def effects(rows: pd.DataFrame, by_task: bool = True) -> pd.DataFrame:
     rows: of `measure`. by_task: or the means alone.
 
     Columns: selector, one, other, task, value (percentage points by which `one` is better), low,
-    high (95 %, images as units), p, n (questions), percent (of the other's accuracy) with
-    percent_low and percent_high (missing where the other has no right answer), holm (p corrected
+    high (95 %, images as units), p, n (questions), percent (by which it is more than the other's
+    accuracy, mean over tasks of the ratio, as `percent_of`) with percent_low and percent_high
+    (missing where the other has no right answer in a task), holm (p corrected
     over all comparisons of means, or over all within tasks).
     """
     found = []
@@ -66,8 +74,8 @@ def effects(rows: pd.DataFrame, by_task: bool = True) -> pd.DataFrame:
             chosen = own if task == MEAN else own[own["task"] == task]
             for pair in COMPARISONS:
                 gain = paired_difference(chosen, *pair, by="condition")
-                percent = _percent(chosen, *pair, gain.value)
-                found.append((selector, *pair, task, *gain, *percent))
+                kept = percent_of(chosen, *pair, by="condition")
+                found.append((selector, *pair, task, *gain, *(one - 100 for one in kept)))
     columns = [
         "selector", "one", "other", "task", "value", "low", "high", "p", "n",
         "percent", "percent_low", "percent_high",
@@ -91,20 +99,6 @@ def with_paper(effects: pd.DataFrame, ex2: str = "dominant") -> pd.DataFrame:
     keys = zip(effects["selector"], effects["one"], effects["other"], strict=True)
     values = pd.Series([printed.get(key, float("nan")) for key in keys], effects.index)
     return effects.assign(paper=values.where(of_means).astype(float))
-
-
-def _percent(rows: pd.DataFrame, one: str, other: str, points: float) -> Interval:
-    """Percentage points as percent of the other's accuracy, which is measured too: delta method."""
-    reference = rows["condition"] == other
-    accuracy = 100 * rows[reference].groupby("task")["score"].mean().mean()
-    if not accuracy:
-        return Interval(*[float("nan")] * 3)
-    ratio = 1 + points / accuracy
-    level = rows.assign(score=rows["score"].where(~reference, ratio * rows["score"]))
-    rest = paired_difference(level, one, other, "condition")  # 0, up to chance
-    percent = 100 * points / accuracy
-    half = 100 * (rest.high - rest.value) / accuracy
-    return Interval(percent, percent - half, percent + half)
 
 
 def overlap(rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,25 +7,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from pydantic import BaseModel
 
 from vzlib.methods.registry import METHODS
 from vzlib.plotting.style import BAND, TEXT, look, styled
+from vzlib.plotting.table import Direction, SavedTable, save_table
 
 EMPHASISED = ("visionzip", "random")  # with bands, so that others can be judged against them
 
 
 @styled
-def token_budget(accuracies: pd.DataFrame, counted: str) -> Figure:
+def figure(accuracies: pd.DataFrame, counted: str) -> Figure:
     """A panel for the mean over tasks and one for each task.
 
-    accuracies: of `measure.curves`. counted: what the tokens on the x axis
-    are. The dotted line is the model with all tokens; the bands are 95 % intervals.
+    accuracies: of `tell.curves`. counted: what the tokens on the x axis are. The dotted line is the
+    model with all tokens; the bands are 95 % intervals.
     """
     tasks = list(dict.fromkeys(["mean", *accuracies["task"]]))
     columns = 3
     height = 1.75 * -(-len(tasks) // columns) + 0.75
-    figure = Figure(figsize=(TEXT, height))
-    panels = figure.subplots(-(-len(tasks) // columns), columns, sharex=True, squeeze=False)
+    drawn = Figure(figsize=(TEXT, height))
+    panels = drawn.subplots(-(-len(tasks) // columns), columns, sharex=True, squeeze=False)
     for axes, task in zip(panels.flat, tasks, strict=False):
         _panel(axes, accuracies[accuracies["task"] == task])
         axes.set_title(f"{task} over tasks" if task == "mean" else task)
@@ -36,14 +38,46 @@ def token_budget(accuracies: pd.DataFrame, counted: str) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel(counted)
     names = _ordered(accuracies["method"])
-    figure.legend(
+    drawn.legend(
         [_handle(name) for name in names],
         [look(name).label for name in names],
         loc="outside lower center",
         ncols=5,
         fontsize=6.5,
     )
-    return figure
+    return drawn
+
+
+def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """In the style of Table 1 of the paper. rows: of `tell.with_paper`."""
+    names = list(rows.columns)
+    tasks = names[names.index("n") + 1 : names.index("mean")]
+    columns = {"tokens": "{budget}", "method": "{label}", "at input": "{at_input:.0f}"}
+    columns |= {"per layer": "{average:.0f}", "GFLOPs": "{gflops:.2g}"}
+    columns |= {task: f"{{{task}:.1f}}" for task in tasks}
+    columns |= {
+        "mean": "{mean:.1f} [{low:.1f}, {high:.1f}]",
+        "% of vanilla": "{percent:.1f} [{percent_low:.1f}, {percent_high:.1f}]",
+        "the paper's %": "{paper:.1f}",
+        "to VisionZip": "{difference:+.1f} [{difference_low:+.1f}, {difference_high:+.1f}]",
+        "p (Holm)": "{p:.2g}",
+    }
+    best: dict[str, tuple[str, Direction]] = {task: (task, "highest") for task in (*tasks, "mean")}
+    best["% of vanilla"] = ("percent", "highest")
+    caption = (
+        "Accuracy in percent by visual tokens (per layer, on average) and method, 95 % intervals "
+        "with images as units, the best of each budget in bold. The paper's percent of vanilla is "
+        "that of LLaVA-1.5-7B on 11 benchmarks (Table 1)."
+    )
+    return save_table(
+        rows.assign(label=[look(name).label for name in rows["method"]]),
+        "06_token_budget_table",
+        settings,
+        columns,
+        caption=caption,
+        best=best,
+        within="budget",
+    )
 
 
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:

@@ -15,10 +15,9 @@ import pandas as pd
 from vzlib import results
 from vzlib.evaluation import questions
 from vzlib.evaluation.shape import shape_of
+from vzlib.experiments.answers import by_task, identified
 from vzlib.experiments.token_budget.settings import TokenBudget
 from vzlib.methods import registry
-from vzlib.models.checkpoint import identity
-from vzlib.statistics.comparison import summary
 
 VANILLA = "vanilla"
 EQUAL = {"layer average": "inputs", "last layer": "last"}
@@ -68,7 +67,7 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
     gflops (to prefill a prompt of mean length). The budgets are computed one after the other, so
     that a kill loses one at most. Raises ValueError as `plan` does, before any model is loaded.
     """
-    points = plan(settings)
+    points, known = plan(settings), identified(settings)
     tables = []
     for budget in dict.fromkeys(point.budget for point in points):
         wanted = [
@@ -88,13 +87,12 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
             wanted,
             partial(_measure, settings.model, settings.questions),
             uses=_modules,
-            model_fingerprint=identity(settings.model),
-            data_version=questions.version(settings.questions),
+            **known,
         )
         for point, table in zip(wanted, found, strict=True):
-            answers = results.predictions(table)
             named = {"method": point["method"], "budget": budget, "seed": point["seed"]}
-            tables.append(answers.assign(**named, gflops=table["gflops"].iloc[0]))
+            cost = table["gflops"].iloc[0]
+            tables.append(results.predictions(table).assign(**named, gflops=cost))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -109,11 +107,11 @@ def _modules(point: Mapping[str, Any]) -> set[str]:
 
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
-    from vzlib.evaluation.evaluate import Way, before, cls_token, evaluate, patches
+    from vzlib.evaluation.evaluate import Way, before, evaluate
     from vzlib.models import load
 
     loaded = load.loaded(model)
-    cls, visual = cls_token(loaded), patches(loaded)
+    cls, visual = loaded.has_cls, loaded.patches
     everything = before(VANILLA, visual, cls)  # one for all, so that they share its work
     ways: dict[int, list[Way]] = {}
     for number, point in enumerate(points):
@@ -128,13 +126,10 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
         answers = evaluate(loaded, own, asked, seed=seed)
         text = _text_length(loaded.processor, answers["question"])
         for way in own:
-            rows = answers[answers["way"] == way.name]
+            rows = answers[answers["way"] == way.name].drop(columns="way")
             cost = _gflops(loaded.model, text, rows, way.inside)
-            found[int(way.name)] = summary(rows).assign(gflops=cost), rows
-    return [
-        (score.drop(columns="way"), rows.drop(columns="way"))
-        for score, rows in (found[number] for number in range(len(points)))
-    ]
+            found[int(way.name)] = by_task(rows).assign(gflops=cost), rows
+    return [found[number] for number in range(len(points))]
 
 
 def _text_length(processor: Any, texts: pd.Series) -> int:

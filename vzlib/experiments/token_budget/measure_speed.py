@@ -10,9 +10,9 @@ import pandas as pd
 
 from vzlib import results
 from vzlib.evaluation import questions
+from vzlib.experiments.answers import identified
 from vzlib.experiments.token_budget.settings import TokenBudget
 from vzlib.methods import registry
-from vzlib.models.checkpoint import identity
 
 EACH, ROUNDS = 32, 3  # questions per task, and how often each way is timed
 
@@ -28,17 +28,16 @@ def measure(settings: TokenBudget, retain: int = 64) -> pd.DataFrame:
         {"each": min(EACH, settings.each), "retain": retain},
         partial(_measure, settings.model, settings.questions),
         uses=[registry.row(name).module for name in ("vanilla", "visionzip")],
-        model_fingerprint=identity(settings.model),
-        data_version=questions.version(settings.questions),
+        **identified(settings),
     )
 
 
 def _measure(model: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
-    from vzlib.evaluation.evaluate import Way, before, cls_token, evaluate, patches
+    from vzlib.evaluation.evaluate import Way, before, evaluate
     from vzlib.models import load
 
     loaded = load.loaded(model)
-    cls, visual = cls_token(loaded), patches(loaded)
+    cls, visual = loaded.has_cls, loaded.patches
     asked = list(questions.read(source, point["each"]))
     count = sum(len(one.questions) for one in asked)
     tokens = {"vanilla": visual, "visionzip": point["retain"]}

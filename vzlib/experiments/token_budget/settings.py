@@ -11,13 +11,13 @@ from vzlib.methods import registry
 class TokenBudget(Settings):
     """06_token_budget: accuracy against visual tokens, every method on the same questions."""
 
-    model: Model = "pico"
-    questions: Questions = "scenes"  # or a file of your own, see vzlib.evaluation.question_file
-    each: int = Field(200, ge=2)  # questions per task
-    methods: Literal["all"] | tuple[str, ...] = "all"  # or names of vzlib.methods.registry
-    budgets: tuple[Positive, ...] = Field((288, 192, 128, 64, 32), min_length=1)
-    equalise: Literal["layer average", "last layer"] = "layer average"
-    seeds: tuple[NotNegative, ...] = Field((0,), min_length=1)  # of the methods that draw
+    model: Model
+    questions: Questions
+    each: int = Field(ge=2)  # questions per task
+    methods: Literal["all"] | tuple[str, ...]  # names of vzlib.methods.registry
+    budgets: tuple[Positive, ...] = Field(min_length=1)
+    equalise: Literal["layer average", "last layer"]
+    seeds: tuple[NotNegative, ...] = Field(min_length=1)  # of the methods that draw
 
     @field_validator("methods")
     @classmethod

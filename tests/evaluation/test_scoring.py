@@ -25,6 +25,59 @@ def test_exact(said, answers, score):
     assert exact(said, answers) == score
 
 
+ALIKE = {
+    "full-width digits": ("\uff14\uff12", "42"),
+    "full-width letters": ("\uff33\uff34\uff2f\uff30\uff01", "stop"),
+    "accents in two codes": ("cafe\u0301", "caf\u00e9"),
+    "two accents in another order": ("a\u0323\u0302", "a\u0302\u0323"),
+    "hangul in parts": ("\u1112\u1161\u11ab", "\ud55c"),
+    "a ligature": ("\ufb01ve", "five"),
+    "a space that does not break": ("red\u00a0car", "red car"),
+    "a wide space around": ("\u3000dog.\u2009", "dog"),
+    "a letter without width": ("do\u200bg\ufeff", "dog"),
+    "a soft hyphen": ("stop\u00adsign", "stopsign"),
+    "the sharp s": ("STRASSE", "stra\u00dfe"),
+    "a hyphen that does not break": ("t\u2011shirt", "t-shirt"),
+    "a minus sign": ("\u22125", "-5"),
+    "an apostrophe": ("it\u2019s", "it's"),
+    "the angstrom sign": ("\u212b", "\u00e5"),
+    "the kelvin sign": ("\u212a", "k"),
+    "the final sigma": ("\u03a3\u039f\u03a6\u039f\u03a3", "\u03c3\u03bf\u03c6\u03bf\u03c2"),
+    "half-width katakana": ("\uff76\uff9e", "\u30ac"),
+    "a full stop of Chinese": ("\u662f\u3002", "\u662f"),
+    "letters that are numbers": ("\u2163", "iv"),
+}
+
+
+@pytest.mark.parametrize("pair", ALIKE.values(), ids=ALIKE)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_looks_the_same_is_the_same(pair, turned):
+    one, other = reversed(pair) if turned else pair
+    assert exact(one, [other]) == 1
+    assert plain(one) == plain(other)
+    if other != "\u662f" and one != "\u662f":
+        assert vqa(one, [other] * 4) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("\u0430", "b"),
+        ("c\u0430t", "cat"),  # a Cyrillic letter
+        ("\u0391", "a"),  # a Greek one
+        ("10\u00b2", "102"),
+        ("5\u00bd", "51/2"),
+        ("\u00e9", "e"),
+        ("l", "1"),
+        ("0", "O"),
+        ("\u0663", "3"),  # an Arabic digit
+    ],
+)
+def test_letters_of_other_scripts_and_other_numbers_stay_different(one, other):
+    assert exact(one, [other]) == exact(other, [one]) == 0
+    assert vqa(one, [other] * 4) == 0
+
+
 @pytest.mark.parametrize(
     ("agree", "score"),
     # 10 answers, k of them agree. Leaving out one of the k (k times) leaves k - 1, else k (10 - k

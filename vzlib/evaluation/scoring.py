@@ -1,6 +1,12 @@
-"""Scores of generated answers against accepted ones: exact match, and the soft accuracy of VQA."""
+"""Scores of generated answers against accepted ones: exact match, and the soft accuracy of VQA.
+
+What looks the same is the same: full-width digits, ligatures, accents in one code or two, invisible
+letters, kinds of dash and apostrophe. Letters of different scripts are not, even where they look so:
+a Cyrillic "а" is no Latin "a"; nor are raised digits: 10² is not 102.
+"""
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -8,8 +14,9 @@ Scoring = Literal["exact", "vqa"]
 
 ANNOTATORS = 4  # accepted answers from which "vqa" can reach 1: three besides the one left out
 ARTICLES = frozenset(("a", "an", "the"))
-AROUND = " \t\r\n.,;:!?\"'`()[]{}“”‘’«»…"  # no signs that mean something, such as - % $
+AROUND = " \t\r\n.,;:!?\"'`()[]{}“”‘’«»…。"  # no signs that mean something, such as - % $
 INSIDE = re.escape(';/[]"{}()=+\\_-><@`,?!“”«»…')  # neither apostrophe nor colon, as in 2:50
+SAME = str.maketrans("‐‑‒–—―−’‘ʼ′“”″", "-------''''\"\"\"")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 NUMBERS = {"none": "0"} | {word: str(number) for number, word in enumerate(DIGITS)}
 # Only those that are no other word without their apostrophe, as it's, we're, let's and he'll are.
@@ -55,7 +62,8 @@ SCORES: dict[Scoring, Callable[[str, Sequence[str]], float]] = {"exact": exact, 
 
 def plain(text: str) -> str:
     """Lower case, without articles, surplus white space and punctuation around it."""
-    return _without_articles(text.casefold().strip(AROUND) or text)
+    text = _folded(text)
+    return _without_articles(text.strip(AROUND) or text)
 
 
 def vqa_plain(text: str) -> str:
@@ -64,12 +72,25 @@ def vqa_plain(text: str) -> str:
     Articles go, periods but for decimal points, and commas between digits; all other punctuation
     becomes a space, except apostrophe and colon.
     """
-    text = re.sub(r"(?<=\d),(?=\d)", "", text.lower().replace("’", "'"))
+    text = re.sub(r"(?<=\d),(?=\d)", "", _folded(text))
     text = re.sub(f"[{INSIDE}]", " ", re.sub(r"\.(?!\d)", "", text))
     words = (NUMBERS.get(word, word) for word in text.split())
     return _without_articles(
         " ".join(CONTRACTIONS.get(word.replace("'", ""), word) for word in words)
     )
+
+
+def _folded(text: str) -> str:
+    """Lower case, in one spelling of all that look the same."""
+    seen = (letter for letter in text if unicodedata.category(letter) != "Cf")
+    whole = unicodedata.normalize("NFC", "".join(map(_decomposed, seen)).casefold())
+    return " ".join(whole.translate(SAME).split())
+
+
+def _decomposed(letter: str) -> str:
+    """Its compatible form, unless that is another number or word: a raised digit, a fraction."""
+    other = unicodedata.decomposition(letter).startswith(("<super>", "<sub>", "<fraction>"))
+    return letter if other else unicodedata.normalize("NFKD", letter)
 
 
 def _without_articles(text: str) -> str:

@@ -26,6 +26,10 @@ def test_groups_are_counted_by_their_patches():
         ("7 8", "7 9", False),
         ("A red one.", "red one", True),
         ("是", "否", False),
+        ("$", "%", False),
+        ("-5", "5", False),
+        ("\u0915\u0940", "\u0915\u093e", False),  # two words of Hindi, apart in their vowel
+        ("\uff17\u00a0\uff19", "7 9", True),
     ],
 )
 def test_compares_answers_as_a_reader_would(given, truth, same):

@@ -14,7 +14,7 @@ def judged(answers: pd.DataFrame) -> pd.DataFrame:
 
 def _plain(answer: str) -> str:
     """As scores compare answers, and without spaces within: "The 7 9." is "79"."""
-    return "".join(character for character in plain(answer) if character.isalnum())
+    return "".join(plain(answer).split())
 
 
 def group_sizes(tokens: pd.DataFrame) -> pd.DataFrame:

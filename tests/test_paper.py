@@ -63,7 +63,9 @@ def test_score():
 def test_score_says_what_there_is():
     with pytest.raises(ValueError, match=r"no model 'LLaVA-1\.5'; did you mean LLaVA-1\.5-"):
         paper.score("LLaVA-1.5", "VisionZip", 64, "GQA")
-    with pytest.raises(ValueError, match=r"no retained_tokens 65; Allowed here: 192, 128, 64"):
+    with pytest.raises(
+        ValueError, match=r"no retained_tokens 65; did you mean 64\? Allowed here: 192, 128, 64"
+    ):
         paper.score("LLaVA-1.5-7B", "FastV", 65, "GQA")
 
 

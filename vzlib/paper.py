@@ -1,10 +1,10 @@
 """The paper's tables and claims (arXiv 2412.04467), as transcribed in params/paper."""
 
-import difflib
 import functools
 
 import pandas as pd
 
+from vzlib.parameters import nearest
 from vzlib.paths import PAPER
 
 # The tables with one row per method, budget and benchmark.
@@ -88,10 +88,11 @@ def score(
         allowed = rows[column].unique().tolist()
         rows = rows[rows[column] == value]
         if rows.empty:
-            nearest = difflib.get_close_matches(str(value), map(str, allowed), n=1)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
-            listed = ", ".join(map(str, allowed))
-            raise ValueError(f"the paper has no {column} {value!r}; {hint}Allowed here: {listed}")
+            named = [str(one) for one in allowed]
+            raise ValueError(
+                f"the paper has no {column} {value!r}; {nearest(str(value), named)}"
+                f"Allowed here: {', '.join(named)}"
+            )
     column = "percent_of_vanilla" if benchmark == "average" else "score"
     values = rows.drop_duplicates(column)
     if len(values) > 1:

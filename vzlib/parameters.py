@@ -107,9 +107,13 @@ def _foreign(value: Any) -> dict[str, str]:
 
 def unknown(key: str, allowed: Sequence[str]) -> str:
     """Says that there is no `key`, which is the nearest, and what is allowed."""
-    nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    return f"{key}: unknown; {hint}Allowed: {', '.join(allowed)}."
+    return f"{key}: unknown; {nearest(key, allowed)}Allowed: {', '.join(allowed)}."
+
+
+def nearest(key: str, allowed: Sequence[str]) -> str:
+    """Asks for the name that is nearest to `key`, "did you mean model? "; empty if none is near."""
+    found = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
+    return f"did you mean {found[0]}? " if found else ""
 
 
 def _not_allowed(detail: Any) -> str:

@@ -109,7 +109,7 @@ def _value(name: str, text: str, annotation: Any) -> Any:
         return None if text == "null" and NoneType in kinds else text
     try:
         return json.loads(
-            text, object_pairs_hook=_once, parse_constant=_not_finite, parse_float=_finite
+            text, object_pairs_hook=once, parse_constant=_not_finite, parse_float=_finite
         )
     except ValueError:
         return plain_yaml.parse(text, f"{name} = {text!r}", comments=False)
@@ -129,10 +129,13 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a name that stands twice in it."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} stands twice")
+        found[name] = value
     return found
 
 

@@ -121,6 +121,8 @@ def test_scenes_stay_as_they_are():
     ("row", "problem"),
     [
         ('{"image": "a.png"', "no JSON: "),
+        ('{"image": "a.png", "image": "b.png"}', "no JSON: 'image' stands twice"),
+        ('{"image": "a.png", "x": {"y": 1, "y": 1}}', "no JSON: 'y' stands twice"),
         ([1, 2], 'must be an object such as {"image": ...}, not [1, 2]'),
         ("3", "must be an object"),
         ({**GOOD, "image": None}, "image is missing"),
@@ -150,6 +152,18 @@ def test_a_bad_row_is_told_with_its_number(tmp_path, row, problem):
     (told,) = problems(tmp_path, GOOD, row)
     assert told.startswith(f"own.jsonl, line 2: {problem}")
     assert len(told) < 400
+
+
+def test_a_column_of_parquet_that_stands_twice_is_refused(tmp_path):
+    from pyarrow import array, parquet, table
+
+    columns = [array([text]) for text in ("a.png", "what ?", "who ?", "red", "x", "y")]
+    names = ["image", "question", "question", "answer", "other", "other"]
+    parquet.write_table(table(columns, names=names), tmp_path / "own.parquet")
+    with pytest.raises(
+        ValueError, match=r"1 problem .*\s+own\.parquet: column question stands 2 t"
+    ):
+        questions.check(str(tmp_path / "own.parquet"))
 
 
 def test_rows_of_parquet_are_numbered_too(tmp_path):
@@ -188,9 +202,9 @@ def test_missing_columns_are_told_with_the_nearest(tmp_path):
     told = problems(tmp_path, {"img": "a.png", "questions": "what ?", "anwser": "red"})
     there = "there are: img, questions, anwser"
     assert told == [
-        f"own.jsonl: column image is missing (did you mean 'img'?); {there}",
-        f"own.jsonl: column question is missing (did you mean 'questions'?); {there}",
-        f"own.jsonl: column answers (or answer) is missing (did you mean 'anwser'?); {there}",
+        f"own.jsonl: column image is missing; did you mean img? {there}",
+        f"own.jsonl: column question is missing; did you mean questions? {there}",
+        f"own.jsonl: column answers (or answer) is missing; did you mean anwser? {there}",
     ]
     source = parquet(tmp_path / "own.parquet", [{"image": "a.png", "text": "?", "answer": "x"}])
     with pytest.raises(ValueError, match=r"column question is missing; there are: image, text,"):

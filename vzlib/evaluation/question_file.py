@@ -15,11 +15,13 @@ Other columns are ignored. An empty (null) cell is as good as none.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
+
+from vzlib.parameters import nearest
+from vzlib.typed_values import once
 
 COLUMNS = ("image", "question", "answers", "answer", "task", "id")
 IMAGE_TOKEN = "<image>"
@@ -67,7 +69,7 @@ def parse(file: Path) -> Parsed:
         return Parsed([], {}, [f"{file} cannot be read: {_shown(error, 200)}"])
     if not records:
         return Parsed([], {}, [f"{file} has no rows"])
-    found = Parsed([], {}, _missing(file.name, columns) if columns else [])
+    found = Parsed([], {}, _columns(file.name, columns) if columns else [])
     if found.problems:
         return found
     seen: dict[str, str] = {}
@@ -109,7 +111,7 @@ def _parquet(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
 
     with parquet.ParquetFile(file) as content:
         columns = content.schema_arrow.names
-        table = content.read([name for name in COLUMNS if name in columns])
+        table = content.read([name for name in COLUMNS if columns.count(name) == 1])
     return columns, list(enumerate(table.to_pylist(), start=1))
 
 
@@ -120,7 +122,7 @@ def _lines(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=once)
         except ValueError as error:
             record = error
         except RecursionError:
@@ -134,20 +136,24 @@ def _lines(file: Path) -> tuple[list[str], list[tuple[int, Any]]]:
 READERS = {".parquet": ("row", _parquet), ".jsonl": ("line", _lines)}
 
 
-def _missing(file: str, columns: list[str]) -> list[str]:
-    """Which columns no row has, with the nearest that there are."""
+def _columns(file: str, columns: list[str]) -> list[str]:
+    """Which columns no row has, with the nearest that there are, and which stand twice."""
     wanted = ["image", "question"]
     if "answer" not in columns:
         wanted.append("answers")
-    problems = []
-    for name in wanted:
-        if name not in columns:
-            near = get_close_matches(name, [c for c in columns if c not in COLUMNS], 1, 0.5)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            label = "answers (or answer)" if name == "answers" else name
-            there = ", ".join(columns)
-            problems.append(f"{file}: column {label} is missing{hint}; there are: {there}")
-    return problems
+    there = ", ".join(columns)
+    others = [name for name in columns if name not in COLUMNS]
+    labels = {"answers": "answers (or answer)"}
+    return [
+        f"{file}: column {labels.get(name, name)} is missing; {nearest(name, others)}"
+        f"there are: {there}"
+        for name in wanted
+        if name not in columns
+    ] + [
+        f"{file}: column {name} stands {columns.count(name)} times; there are: {there}"
+        for name in COLUMNS
+        if columns.count(name) > 1
+    ]
 
 
 def _wrong(record: Any) -> list[str]:

@@ -1,8 +1,8 @@
 """Scores of generated answers against accepted ones: exact match, and the soft accuracy of VQA.
 
 What looks the same is the same: full-width digits, ligatures, accents in one code or two, invisible
-letters, kinds of dash and apostrophe. Letters of different scripts are not, even where they look so:
-a Cyrillic "а" is no Latin "a"; nor are raised digits: 10² is not 102.
+letters, kinds of dash and apostrophe. Letters of different scripts are not, even where they look
+so: a Cyrillic "а" is no Latin "a"; nor are raised digits: 10² is not 102.
 """
 
 import re

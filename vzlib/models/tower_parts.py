@@ -6,18 +6,30 @@ from torch import nn
 
 
 class Family(NamedTuple):
-    """Where a class of transformers keeps the parts the loop needs."""
+    """Where a class of transformers keeps the parts a pass needs.
+
+    inputs, mask: the arguments of its `forward`, and that for padding where it takes one.
+    """
 
     blocks: str
     norm: str
     attention: str
     cls: bool
+    inputs: tuple[str, ...] = ("pixel_values",)
+    mask: str | None = None
 
 
 FAMILIES = {
     "CLIPVisionModel": Family("layers", "layer_norm1", "self_attn", cls=True),
     "SiglipVisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
-    "Siglip2VisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
+    "Siglip2VisionModel": Family(
+        "layers",
+        "layer_norm1",
+        "self_attn",
+        cls=False,
+        inputs=("pixel_values", "spatial_shapes"),
+        mask="pixel_attention_mask",
+    ),
     "Dinov2Model": Family("layer", "norm1", "attention", cls=True),
     "Dinov2WithRegistersModel": Family("layer", "norm1", "attention", cls=True),
 }

@@ -1,13 +1,4 @@
-"""One pass through a vision transformer up to the layer that is read, with that layer's evidence.
-
-The blocks are the stock ones of transformers and nothing is patched: the loop below runs the blocks
-that are needed, then recomputes the norm, the keys and the rating queries of the last block it ran
-(0.3 % of the tower's work). No attention map is stored, whatever attention implementation is used.
-
-Two facts of transformers 5 matter here. `hidden_states[0]` is the input of the first block, so
-`hidden_states[i]` is the output of block i - 1 and belongs to the attention of that block. And the
-hooks that capture outputs stay on the blocks once a stock forward installed them; they cannot be
-traced by `torch.compile` unless a collector is active, hence `capture_outputs` around the loops.
+"""What a vision transformer tells of its tokens: features of a layer, and who attends to whom.
 
 Registers (DINOv2 with registers) are neither the CLS token nor patches. They take part in
 attention, but they are left out of everything returned here, so that index 0 is the CLS token and
@@ -15,14 +6,14 @@ index i > 0 is patch i - 1 for every encoder with CLS, and none can be selected 
 Scores are not renormalised: what is missing to a sum of one is what the registers received.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.masking_utils import create_bidirectional_mask
-from transformers.utils.output_capturing import capture_outputs
 
-from vzlib.models.tower_parts import blocks_of, depth_of, family_of, has_cls
+from vzlib.models.tower_parts import blocks_of, depth_of, has_cls
+from vzlib.models.tower_pass import run
 from vzlib.tokens import received_attention
 from vzlib.tokens.evidence import Encoded
 
@@ -50,8 +41,27 @@ def encode(
     Raises ValueError for an unknown tower, for a layer without attention and for cls=True on a
     tower without CLS.
     """
-    depth, by_cls = depth_of(tower, layer), _rates_by_cls(tower, cls)
-    return _encode(tower, *inputs, depth=depth, by_cls=by_cls, valid=valid, **_CAPTURE_NOTHING)
+    return encode_as_asked(tower, *inputs, layer=layer, cls=cls, valid=valid)[0]
+
+
+def encode_as_asked(
+    tower: nn.Module,
+    *inputs: Tensor,
+    layer: int = -2,
+    cls: bool | None = None,
+    valid: Tensor | None = None,
+    **options: Any,
+) -> tuple[Encoded, Any]:
+    """As `encode`, with what the tower itself returns under these options of its `forward`.
+
+    Where they ask for hidden states or attentions every block runs.
+    """
+    look = _look(tower, inputs, valid, layer, first_only=_rates_by_cls(tower, cls), **options)
+    (hidden, output), (queries, keys, scale) = look
+    valid = None if valid is None else valid.bool()
+    scores = received_attention(queries, keys, scale, valid=valid)
+    parts = (_drop_registers(tower, part, dim=1) for part in (hidden, scores, keys.mean(1)))
+    return Encoded(*parts), output
 
 
 def received_by_layer(
@@ -62,8 +72,22 @@ def received_by_layer(
     Entry l belongs to block l, that is to `hidden_states[l + 1]`; arguments as for `encode`. A few
     rows of one map are the most that is ever in memory.
     """
-    by_cls = _rates_by_cls(tower, cls)
-    return _received_by_layer(tower, *inputs, by_cls=by_cls, valid=valid, **_CAPTURE_NOTHING)
+    valid = None if valid is None else valid.bool()
+    layers: dict[int, Tensor] = {}
+
+    def tell(index: int, queries: Tensor, keys: Tensor, scale: float) -> None:
+        layers[index] = received_attention(queries, keys, scale, valid=valid)
+
+    blocks = range(len(blocks_of(tower)))
+    run(
+        tower,
+        inputs,
+        valid,
+        depth=len(blocks),
+        told={index: partial(tell, index) for index in blocks},
+        first_only=_rates_by_cls(tower, cls),
+    )
+    return _drop_registers(tower, torch.stack([layers[index] for index in blocks], dim=1), dim=2)
 
 
 def attention_rows(
@@ -80,83 +104,38 @@ def attention_rows(
 
     Raises ValueError for a query index outside of the tokens.
     """
-    depth = depth_of(tower, layer)
+    _, (every_query, keys, scale) = _look(tower, inputs, valid, layer, first_only=False)
     chosen = torch.as_tensor(queries)
-    return _attention_rows(
-        tower, *inputs, depth=depth, queries=chosen, valid=valid, **_CAPTURE_NOTHING
-    )
-
-
-# `capture_outputs` would otherwise follow the tower's config, which may ask for all attention maps.
-_CAPTURE_NOTHING: dict[str, Any] = {
-    "output_hidden_states": False,
-    "output_attentions": False,
-    "return_dict": True,
-}
-
-
-@capture_outputs
-def _encode(
-    tower: nn.Module,
-    *inputs: Tensor,
-    depth: int,
-    by_cls: bool,
-    valid: Tensor | None,
-    **_: Any,
-) -> Encoded:
-    hidden, mask, valid = _embed(tower, inputs, valid)
-    *before, block = blocks_of(tower)[:depth]
-    for earlier in before:
-        hidden = earlier(hidden, mask)
-    queries, keys, scale = _queries_and_keys(tower, block, hidden, first_only=by_cls)
-    scores = received_attention(queries, keys, scale, valid=valid)
-    hidden = block(hidden, mask)
-    return Encoded(
-        *(_drop_registers(tower, part, dim=1) for part in (hidden, scores, keys.mean(1)))
-    )
-
-
-@capture_outputs
-def _received_by_layer(
-    tower: nn.Module, *inputs: Tensor, by_cls: bool, valid: Tensor | None, **_: Any
-) -> Tensor:
-    hidden, mask, valid = _embed(tower, inputs, valid)
-    blocks, layers = blocks_of(tower), []
-    for index, block in enumerate(blocks):
-        queries, keys, scale = _queries_and_keys(tower, block, hidden, first_only=by_cls)
-        layers.append(received_attention(queries, keys, scale, valid=valid))
-        if index + 1 < len(blocks):  # the last block's output rates nothing
-            hidden = block(hidden, mask)
-    return _drop_registers(tower, torch.stack(layers, dim=1), dim=2)
-
-
-@capture_outputs
-def _attention_rows(
-    tower: nn.Module,
-    *inputs: Tensor,
-    depth: int,
-    queries: Tensor,
-    valid: Tensor | None,
-    **_: Any,
-) -> Tensor:
-    hidden, mask, valid = _embed(tower, inputs, valid)
-    batch, tokens = hidden.shape[0], hidden.shape[1] - _registers(tower)
-    flat = queries.flatten().tolist()
-    if queries.ndim not in (1, 2) or not flat or min(flat) < 0 or max(flat) >= tokens:
+    flat, tokens = chosen.flatten().tolist(), keys.shape[2] - _registers(tower)
+    if chosen.ndim not in (1, 2) or not flat or min(flat) < 0 or max(flat) >= tokens:
         raise ValueError(
-            f"queries must be indices 0 to {tokens - 1}, [Q] or [B, Q], not {queries.tolist()}"
+            f"queries must be indices 0 to {tokens - 1}, [Q] or [B, Q], not {chosen.tolist()}"
         )
-    *before, block = blocks_of(tower)[:depth]
-    for earlier in before:
-        hidden = earlier(hidden, mask)
-    every_query, keys, scale = _queries_and_keys(tower, block, hidden, first_only=False)
-    index = torch.where(queries > 0, queries + _registers(tower), queries).to(hidden.device)
-    index = index.expand(batch, -1)[:, None, :, None].expand(-1, keys.shape[1], -1, keys.shape[-1])
+    index = torch.where(chosen > 0, chosen + _registers(tower), chosen).to(keys.device)
+    index = index.expand(len(keys), -1)[:, None, :, None]
+    index = index.expand(-1, keys.shape[1], -1, keys.shape[-1])
     logits = every_query.gather(2, index) @ keys.transpose(-1, -2) * scale
     if valid is not None:
-        logits = logits.masked_fill(~valid[:, None, None], float("-inf"))
+        logits = logits.masked_fill(~valid.bool()[:, None, None], float("-inf"))
     rows = logits.softmax(-1, dtype=torch.float32).mean(1)
     return _drop_registers(tower, rows, dim=2)
+
+
+def _look(
+    tower: nn.Module,
+    inputs: tuple[Tensor, ...],
+    valid: Tensor | None,
+    layer: int,
+    *,
+    first_only: bool,
+    **options: Any,
+) -> tuple[tuple[Tensor, Any], tuple[Tensor, Tensor, float]]:
+    """What `tower_pass.run` gives for one layer, and what it tells of that layer's block."""
+    depth = depth_of(tower, layer)
+    seen: list[tuple[Tensor, Tensor, float]] = []
+    told = {depth - 1: lambda *evidence: seen.append(evidence)}
+    given = run(tower, inputs, valid, depth=depth, told=told, first_only=first_only, **options)
+    return given, seen[-1]
 
 
 def _rates_by_cls(tower: nn.Module, cls: bool | None) -> bool:
@@ -166,38 +145,6 @@ def _rates_by_cls(tower: nn.Module, cls: bool | None) -> bool:
             "queries)"
         )
     return has_cls(tower) if cls is None else cls
-
-
-def _embed(
-    tower: Any, inputs: tuple[Tensor, ...], valid: Tensor | None
-) -> tuple[Tensor, Any, Tensor | None]:
-    """First block's input [B, S, D], the mask its attention wants, `valid` as bool."""
-    # SigLIP's patches come transposed out of the convolution, and without a CLS token to join them
-    # to, every norm of every block would copy them into order again.
-    hidden = tower.embeddings(*inputs).contiguous()
-    if hasattr(tower, "pre_layrnorm"):  # CLIP only, and so spelt
-        hidden = tower.pre_layrnorm(hidden)
-    if valid is None:
-        return hidden, None, None
-    mask = create_bidirectional_mask(
-        config=tower.config, inputs_embeds=hidden, attention_mask=valid
-    )
-    return hidden, mask, valid.bool()
-
-
-def _queries_and_keys(
-    tower: nn.Module, block: nn.Module, hidden: Tensor, first_only: bool
-) -> tuple[Tensor, Tensor, float]:
-    """Queries [B, H, Q, d] (of the first token only: Q = 1), keys [B, H, S, d] and their scale."""
-    family = family_of(tower)
-    attention: Any = getattr(block, family.attention)
-    normed = getattr(block, family.norm)(hidden)
-
-    def by_head(tensor: Tensor) -> Tensor:
-        return tensor.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
-
-    queries = by_head(attention.q_proj(normed[:, :1] if first_only else normed))
-    return queries, by_head(attention.k_proj(normed)), attention.head_dim**-0.5
 
 
 def _registers(tower: Any) -> int:

@@ -69,7 +69,7 @@ def shorten(
     keep = real & ~(placeholder & (rank >= new))
     order = keep.int().argsort(dim=1, stable=True)[:, -int(keep.sum(1).max()) :]
     kept = keep.gather(1, order)
-    padding = {"input_ids": max(pad_token_id, 0), "labels": -100}  # -1 in old configurations
+    padding = {"input_ids": pad_token_id, "labels": -100}
     shortened = dict(inputs)
     for name, value in inputs.items():
         if isinstance(value, Tensor) and value.shape == ids.shape:

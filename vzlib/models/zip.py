@@ -1,44 +1,28 @@
-"""VisionZip on a stock LLaVA: one method of one instance, a processor that asks for fewer tokens.
+"""VisionZip on a stock model: some methods of one instance, a processor that asks for fewer tokens.
 
-What differs from `transformers.LlavaForConditionalGeneration` while a model is zipped:
-
-- `model.model.get_image_features` reads the tower with `encode` and reduces its tokens before the
-  projector. `forward` and `generate` both go through this method, so positions, masks, caches,
-  beams and labels are those of a shorter prompt and need no change.
-- `model.model.get_placeholder_mask` explains a wrong number of placeholders.
-
-Both are bound methods in the instance's `__dict__`: a deep copy of the model is zipped too and runs
-its own tower, and removing them gives back the stock model bit by bit. Nothing is kept between
-calls. `vision_feature_select_strategy` has no say while a model is zipped; `Budget.cls` decides on
-the CLS token.
+Which methods, and what they do differently, is said by the model's family (`vzlib.models.host`).
+They are layers over the instance's own (`vzlib.models.overrides`): copies and pickles of the model
+are zipped too and run their own tower, and without the layers it is the stock model bit by bit.
+Nothing is kept between calls.
 """
 
-import functools
-import types
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
-import torch
-from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from torch import Tensor
 
 from vzlib.models.compiled_prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
+from vzlib.models.host import Host, host_of
+from vzlib.models.overrides import Layer, Override, put, take, take_all
 from vzlib.models.processors import shorten, zip_processor
-from vzlib.models.tower_parts import has_cls
-from vzlib.models.towers import encode
-from vzlib.models.zip_checks import budget_for, check_layer, core_of, stock_count
-from vzlib.tokens import Budget, ZippedTokens, check_finite, select_and_merge
+from vzlib.models.reduction import Reduction, recorded
+from vzlib.models.zip_checks import budget_for
+from vzlib.tokens import Budget, ZippedTokens, select_and_merge
+from vzlib.tokens.evidence import Encoded
 from vzlib.tokens.merging import MergeRule
-
-OVERRIDDEN = ("get_image_features", "get_placeholder_mask")
-
-# Who listens in this thread, as (model, list): see ZippedModel.record.
-_listeners: ContextVar[tuple[tuple[nn.Module, list[ZippedTokens]], ...]] = ContextVar(
-    "zipped_tokens_listeners", default=()
-)
 
 
 @dataclass
@@ -56,7 +40,7 @@ class ZippedModel:
     budget: Budget
     merge: MergeRule
     prefill: CompiledPrefill | None
-    _before: dict[str, Any]
+    _layers: list[tuple[Override, Layer]]
 
     def undo(self) -> None:
         """Give back the stock model, whoever zipped it last; twice is as good as once."""
@@ -67,9 +51,8 @@ class ZippedModel:
 
     def __exit__(self, *_: object) -> None:
         # Not unzip_model: what an enclosing context had put there comes back.
-        for name in OVERRIDDEN:
-            self.model.base_model.__dict__.pop(name, None)
-        self.model.base_model.__dict__.update(self._before)
+        for override, layer in self._layers:
+            take(override, layer, above=True)
         if self.prefill is not None:
             self.prefill.__exit__()
 
@@ -80,14 +63,22 @@ class ZippedModel:
         ValueError if the placeholders are not those of whole images.
         """
         config = self.model.config
-        tower = self.model.base_model.vision_tower
         return shorten(
             inputs,
             image_token_id=config.image_token_id,
-            pad_token_id=config.get_text_config().pad_token_id or 0,
-            old=stock_count(tower, config.vision_feature_select_strategy),
+            pad_token_id=self._padding(),
+            old=host_of(self.model).stock_count(self.model.base_model),
             new=self.budget.total,
         )
+
+    def _padding(self) -> int:
+        """A token to pad with: the tokenizer's, the model's, or any that stands for no image."""
+        tokenizer, config = getattr(self.processor, "tokenizer", None), self.model.config
+        text = config.get_text_config()
+        known = (getattr(tokenizer, "pad_token_id", None), text.pad_token_id, 0, 1)
+        # None, and -1 in old configurations, are no tokens.
+        tokens = [token for token in known if token is not None and token >= 0]
+        return next(token for token in tokens if token != config.image_token_id)
 
     @contextmanager
     def record(self) -> Iterator[list[ZippedTokens]]:
@@ -97,12 +88,8 @@ class ZippedModel:
         recording, tokens are checked for NaN on every device, which makes the host wait. Not seen
         by a compiled model.
         """
-        seen: list[ZippedTokens] = []
-        token = _listeners.set((*_listeners.get(), (self.model.base_model, seen)))
-        try:
+        with recorded(self.model.base_model) as seen:
             yield seen
-        finally:
-            _listeners.reset(token)
 
 
 def zip_model(
@@ -128,88 +115,34 @@ def zip_model(
     Raises ValueError for a model, tower, feature layer, processor or merge rule that is not
     supported, and BudgetError (a ValueError) for a budget this encoder cannot pay.
     """
-    core = core_of(model)
-    tower = core.vision_tower
-    check_layer(tower, model.config.vision_feature_layer)
+    host, core = host_of(model), model.base_model
+    tower = host.tower(core)
+    host.layer(core)
     if merge not in get_args(MergeRule):
         raise ValueError(f"merge={merge!r} must be one of {get_args(MergeRule)}")
     budget = budget_for(tower, budget, retain)
     zipped_processor = None if processor is None else zip_processor(processor, budget.total)
 
-    before = {name: core.__dict__[name] for name in OVERRIDDEN if name in core.__dict__}
-    core.get_image_features = types.MethodType(_image_features(core, budget, merge), core)
-    core.get_placeholder_mask = types.MethodType(_placeholder_mask(core, budget), core)
+    layers = _lay(host, core, Reduction(budget, partial(_visionzip, budget, merge)))
     prefill = compiled_prefill(model) if compile else None
-    return ZippedModel(model, zipped_processor, budget, merge, prefill, before)
+    return ZippedModel(model, zipped_processor, budget, merge, prefill, layers)
 
 
 def unzip_model(model: Any) -> Any:
-    """Give back the stock model, its stock prefill too. Also undoes deep copies of a zipped one.
+    """Give back the stock model, its stock prefill too. Also undoes copies of a zipped one.
 
-    Returns the model.
+    What others changed, such as accelerate's hooks, stays. Returns the model.
     """
-    for name in OVERRIDDEN:
-        model.base_model.__dict__.pop(name, None)
+    for name in host_of(model).METHODS:
+        take_all(model.base_model, name)
     undo_compiled_prefill(model)
     return model
 
 
-def _image_features(core: Any, budget: Budget, merge: MergeRule) -> Any:
-    stock = type(core).get_image_features
-
-    @functools.wraps(stock)  # generate() chooses the arguments it passes by this signature
-    def get_image_features(
-        self: Any,
-        pixel_values: Tensor,
-        vision_feature_layer: int | None = None,
-        **_: Any,
-    ) -> BaseModelOutputWithPooling:
-        if vision_feature_layer is None:
-            vision_feature_layer = self.config.vision_feature_layer
-        layer = check_layer(self.vision_tower, vision_feature_layer)
-        evidence = encode(self.vision_tower, pixel_values, layer=layer)
-        if has_cls(self.vision_tower) and not budget.cls:
-            evidence = type(evidence)(*(part[:, 1:] for part in evidence))
-        zipped = select_and_merge(*evidence, budget, merge)
-        if not torch.compiler.is_compiling():
-            _tell(self, zipped, evidence.scores)
-        # One entry per image, as stock LLaVA returns them; transformers declares a tensor.
-        features: Any = list(self.multi_modal_projector(zipped.tokens))
-        return BaseModelOutputWithPooling(
-            last_hidden_state=zipped.tokens,
-            pooler_output=features,
-        )
-
-    return get_image_features
+def _lay(host: Host, core: Any, reduction: Reduction) -> list[tuple[Override, Layer]]:
+    layers = [(name, partial(method, reduction)) for name, method in host.METHODS.items()]
+    return [(put(core, name, layer), layer) for name, layer in layers]
 
 
-def _tell(core: nn.Module, zipped: ZippedTokens, scores: Tensor) -> None:
-    """Check the tokens where that costs no wait or someone listens; then tell who listens."""
-    lists = [seen for listener, seen in _listeners.get() if listener is core]
-    if lists or zipped.tokens.device.type == "cpu":
-        check_finite(scores=scores, tokens=zipped.tokens)
-    for seen in lists:
-        seen.append(zipped)
-
-
-def _placeholder_mask(core: Any, budget: Budget) -> Any:
-    stock = type(core).get_placeholder_mask
-
-    @functools.wraps(stock)
-    def get_placeholder_mask(
-        self: Any, input_ids: Tensor | None, inputs_embeds: Tensor, image_features: Tensor
-    ) -> Tensor:
-        try:
-            return stock(self, input_ids, inputs_embeds, image_features)
-        except ValueError as error:  # its message counts numbers instead of tokens
-            if input_ids is None:
-                raise
-            placeholders = int((input_ids == self.config.image_token_id).sum())
-            raise ValueError(
-                f"{placeholders} image placeholders in the text, but {image_features.shape[0]} "
-                f"visual tokens ({budget.total} for each of "
-                f"{image_features.shape[0] // budget.total} images); make the text with the zipped "
-                "processor, or pass it through shorten"
-            ) from error
-
-    return get_placeholder_mask
+def _visionzip(budget: Budget, merge: MergeRule, evidence: Encoded) -> ZippedTokens:
+    return select_and_merge(*evidence, budget, merge)

@@ -1,35 +1,11 @@
-"""Whether and how a LLaVA can be zipped as asked, found out before anything is changed."""
+"""Whether a model can be zipped as asked, found out before anything is changed."""
 
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
-from vzlib.models.tower_parts import depth_of, has_cls, token_count
+from vzlib.models.tower_parts import has_cls, token_count
 from vzlib.tokens import Budget
-
-SUPPORTED = ("LlavaForConditionalGeneration",)
-
-
-def core_of(model: Any) -> Any:
-    """The part of a LLaVA that holds its tower. Raises ValueError for a model of another kind."""
-    if not any(parent.__name__ in SUPPORTED for parent in type(model).__mro__):
-        raise ValueError(
-            f"cannot zip a {type(model).__name__}; supported: {', '.join(SUPPORTED)} as "
-            "transformers ships it (of a wrapped one, pass the model inside)"
-        )
-    return model.base_model
-
-
-def check_layer(tower: nn.Module, layer: object) -> int:
-    """The layer, if the tower has it and it is one. Raises ValueError."""
-    if not isinstance(layer, int):
-        raise ValueError(
-            f"vision_feature_layer={layer!r}: features of several layers cannot be zipped, as each "
-            "layer rates tokens differently; give one whole number, such as -2"
-        )
-    depth_of(tower, layer)
-    return layer
 
 
 def budget_for(tower: nn.Module, budget: Budget | None, retain: int | None) -> Budget:
@@ -55,9 +31,3 @@ def budget_for(tower: nn.Module, budget: Budget | None, retain: int | None) -> B
         )
     budget.check(token_count(tower) - (has_cls(tower) and not budget.cls))
     return budget
-
-
-def stock_count(tower: nn.Module, strategy: str) -> int:
-    """Placeholders a stock processor puts per image: "default" cuts the first token off."""
-    registers = getattr(tower.config, "num_register_tokens", 0)
-    return token_count(tower) + registers - (strategy == "default")

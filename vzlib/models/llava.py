@@ -1,0 +1,118 @@
+"""LLaVA-1.5: one tower, one layer read, one view an image; a family as `host.Host` describes it.
+
+What differs from the stock model while it is zipped:
+
+- `get_image_features` reduces the tower's tokens before the projector. `forward` and `generate`
+  both go through this method, so positions, masks, caches, beams and labels are those of a shorter
+  prompt and need no change.
+- `get_placeholder_mask` explains a wrong number of placeholders.
+
+`vision_feature_select_strategy` has no say while a model is zipped: `Budget.cls` decides on the CLS
+token.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from vzlib.models.reduction import Reduction
+from vzlib.models.tower_parts import blocks_of, depth_of, token_count
+from vzlib.models.towers import encode_as_asked
+
+MODELS: tuple[str, ...] = ("LlavaForConditionalGeneration", "LlavaModel")
+
+
+def tower(core: Any) -> nn.Module:
+    blocks_of(core.vision_tower)
+    return core.vision_tower
+
+
+def layer(core: Any, asked: Any = None) -> int:
+    asked = core.config.vision_feature_layer if asked is None else asked
+    only = asked[0] if isinstance(asked, list | tuple) and len(asked) == 1 else asked
+    if not isinstance(only, int):
+        raise ValueError(
+            f"vision_feature_layer={asked!r}: features of several layers cannot be zipped, as each "
+            "layer rates tokens differently; give one whole number, such as -2"
+        )
+    depth_of(core.vision_tower, only)
+    return only
+
+
+def projector(core: Any) -> nn.Module:
+    return core.multi_modal_projector
+
+
+def stock_count(core: Any) -> int:
+    """Placeholders per image: every token, with "default" all but the first."""
+    registers = getattr(core.vision_tower.config, "num_register_tokens", 0)
+    cut = core.config.vision_feature_select_strategy == "default"
+    return token_count(core.vision_tower) + registers - cut
+
+
+def image_features(
+    reduction: Reduction,
+    below: Callable[..., Any],
+    core: Any,
+    pixel_values: Tensor,
+    vision_feature_layer: int | list[int] | None = None,
+    vision_feature_select_strategy: str | None = None,
+    image_sizes: Tensor | None = None,
+    return_dict: bool | None = None,
+    **options: Any,
+) -> Any:
+    """As the stock method, with the reduced tokens as `last_hidden_state`.
+
+    `pooler_output` has one entry [K, H] per image, what the projector makes of them. Of the tower,
+    `hidden_states` holds the layer that was read, and None for the others, as in stock; all of them
+    if they were asked for, and `attentions` likewise: then every block runs.
+    """
+    if vision_feature_select_strategy not in (None, "default", "full"):
+        raise ValueError(
+            f"vision_feature_select_strategy={vision_feature_select_strategy!r} must be 'default' "
+            "or 'full'"
+        )
+    seen, read = core.vision_tower, layer(core, vision_feature_layer)
+    options.setdefault("output_attentions", seen.config.output_attentions)
+    evidence, output = encode_as_asked(seen, pixel_values, layer=read, **options)
+    tokens = reduction(core, seen, evidence)
+    features: Any = list(core.multi_modal_projector(tokens))  # transformers declares a tensor
+    reduced = BaseModelOutputWithPooling(
+        last_hidden_state=tokens,
+        pooler_output=features,
+        hidden_states=output.hidden_states,
+        attentions=output.attentions,
+    )
+    as_dict = core.config.return_dict if return_dict is None else return_dict
+    return reduced if as_dict else reduced.to_tuple()
+
+
+def placeholder_mask(
+    reduction: Reduction,
+    below: Callable[..., Any],
+    core: Any,
+    input_ids: Tensor | None,
+    inputs_embeds: Tensor,
+    image_features: Tensor,
+) -> Tensor:
+    """The stock mask, or a ValueError that says what is amiss."""
+    try:
+        return below(core, input_ids, inputs_embeds, image_features)
+    except ValueError as error:  # its message counts numbers instead of tokens
+        if input_ids is None:
+            raise
+        placeholders = int((input_ids == core.config.image_token_id).sum())
+        total = reduction.budget.total
+        raise ValueError(
+            f"{placeholders} image placeholders in the text, but {image_features.shape[0]} visual "
+            f"tokens ({total} for each of {image_features.shape[0] // total} images); make the "
+            "text with the zipped processor, or pass it through shorten"
+        ) from error
+
+
+METHODS: Mapping[str, Callable[..., Any]] = {
+    "get_image_features": image_features,
+    "get_placeholder_mask": placeholder_mask,
+}

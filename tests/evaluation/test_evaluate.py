@@ -12,9 +12,11 @@ from tqdm import tqdm
 import vzlib
 from tests import tiny
 from vzlib.evaluation.decoding import generate
-from vzlib.evaluation.evaluate import COLUMNS, Way, before, evaluate
+from vzlib.evaluation.evaluate import COLUMNS, Way, evaluate
 from vzlib.evaluation.questions import of_scenes, read
 from vzlib.methods.fastv import FastV
+from vzlib.methods.vanilla import Vanilla
+from vzlib.methods.visionzip import VisionZip
 from vzlib.models.answer import answer, prompt
 from vzlib.models.load import Loaded
 from vzlib.models.towers import encode
@@ -22,12 +24,11 @@ from vzlib.models.towers import encode
 EACH, LONGEST, RETAIN, PATCHES = 4, 6, 32, 144
 QUESTION = ["way", "image", "question"]
 PRUNED = FastV(1, 0.5)
-VANILLA, ZIPPED = before("vanilla", PATCHES, True), before("visionzip", RETAIN, True)
 WAYS = [
-    Way("vanilla", VANILLA),
-    Way("vanilla, FastV", VANILLA, PRUNED),
-    Way("zipped, FastV", ZIPPED, PRUNED),
-    Way("zipped", ZIPPED),
+    Way("vanilla", Vanilla(), PATCHES),
+    Way("vanilla, FastV", Vanilla(), PATCHES, PRUNED),
+    Way("zipped, FastV", VisionZip(), RETAIN, PRUNED),
+    Way("zipped", VisionZip(), RETAIN),
 ]
 
 
@@ -182,14 +183,15 @@ def test_rows_say_what_was_said_and_what_was_spent(write, of_file):
     assert spent.loc["zipped, FastV"].tolist() == [RETAIN, RETAIN, *[(32 + 16 + 16) / 3] * 2]
 
 
-def test_the_tower_runs_once_per_image(asked, write, of_file):
+def test_the_tower_runs_once_per_image(asked, write, of_file, monkeypatch):
     seen = []
 
     def look(tower, pixels, **changes):
         seen.append(len(pixels))
         return encode(tower, pixels, **changes)
 
-    rows = of_file(write(lambda *_: ["red"]), look=look, max_new_tokens=1)
+    monkeypatch.setattr("vzlib.evaluation.evaluate.encode", look)
+    rows = of_file(write(lambda *_: ["red"]), max_new_tokens=1)
     assert sum(seen) == len(asked) < len(rows) / len(WAYS)
 
 

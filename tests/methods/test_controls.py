@@ -13,7 +13,7 @@ PATCHES = 24 * 24
 
 def test_random_depends_on_the_seed_and_differs_between_images():
     given = encoding(24)
-    one, other = (method("random")(given, 64, has_cls=True, seed=s) for s in (0, 1))
+    one, other = (method("random").reduce(given, 64, has_cls=True, seed=s).tokens for s in (0, 1))
     assert not torch.equal(one, other)
     assert rows_of(one[0], given.hidden[0]) != rows_of(one[1], given.hidden[1])
 
@@ -23,7 +23,7 @@ def test_random_takes_every_patch_equally_often_and_leaves_the_global_generator_
     state = torch.random.get_rng_state()
     taken = torch.zeros(16)
     for seed in range(800):
-        tokens = method("random")(given, 4, has_cls=False, seed=seed)
+        tokens = method("random").reduce(given, 4, has_cls=False, seed=seed).tokens
         taken[rows_of(tokens[0], given.hidden[0])] += 1
     assert (taken / 800 - 4 / 16).abs().max() < 0.07
     assert torch.equal(state, torch.random.get_rng_state())
@@ -47,6 +47,6 @@ def test_uniform_wants_a_square_image_and_vanilla_all_patches():
     given = encoding(6)
     oblong = type(given)(*(part[:, :31] for part in given))
     with pytest.raises(ValueError, match="30 patches"):
-        method("uniform")(oblong, 10, has_cls=True, seed=0)
+        method("uniform").reduce(oblong, 10, has_cls=True, seed=0)
     with pytest.raises(BudgetError, match="all 36 patches, not 10"):
-        method("vanilla")(given, 10, has_cls=True, seed=0)
+        method("vanilla").reduce(given, 10, has_cls=True, seed=0)

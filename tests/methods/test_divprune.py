@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from tests.methods.encodings import encoding, rows_of
-from vzlib.methods.divprune import divprune
+from vzlib.methods.divprune import DivPrune
 
 
 def distances(hidden):
@@ -32,7 +32,7 @@ def smallest(hidden, index):
 @pytest.mark.parametrize("retain", [2, 5, 20])
 def test_equals_the_plain_greedy_loop(has_cls, retain):
     given = encoding(has_cls=has_cls, seed=retain)
-    tokens = divprune(given, retain, has_cls=has_cls)
+    tokens = DivPrune().reduce(given, retain, has_cls=has_cls).tokens
     for own, hidden in zip(tokens, given.hidden, strict=True):
         patches = hidden[has_cls:]
         assert rows_of(own, patches) == plain(patches, retain)
@@ -47,7 +47,9 @@ def test_no_random_choice_is_as_diverse(retain):
     def diversity(index):
         return distance[index][:, index].min()
 
-    ours = diversity(torch.tensor(rows_of(divprune(given, retain, has_cls=False)[0], hidden)))
+    ours = diversity(
+        torch.tensor(rows_of(DivPrune().reduce(given, retain, has_cls=False).tokens[0], hidden))
+    )
     generator = torch.Generator().manual_seed(0)
     draws = torch.rand(1000, 576, generator=generator).argsort(1)[:, :retain]
     assert ours > max(diversity(index) for index in draws)
@@ -60,7 +62,7 @@ def test_at_least_half_of_the_optimal_distance_along_the_chord():
         hidden = given.hidden[0]
         for retain in (3, 4):
             best = max(smallest(hidden, index) for index in combinations(range(9), retain))
-            own = rows_of(divprune(given, retain, has_cls=False)[0], hidden)
+            own = rows_of(DivPrune().reduce(given, retain, has_cls=False).tokens[0], hidden)
             assert smallest(hidden, own) >= best / 4 - 1e-9
 
 
@@ -68,6 +70,6 @@ def test_of_duplicates_one_is_chosen_until_all_else_is():
     given = encoding(3, has_cls=False, batch=1)
     hidden = given.hidden.clone()
     hidden[:, 5:] = hidden[:, 5:6] * torch.tensor([1.0, 2, 3, 4])[None, :, None]
-    tokens = divprune(given._replace(hidden=hidden), 6, has_cls=False)
+    tokens = DivPrune().reduce(given._replace(hidden=hidden), 6, has_cls=False).tokens
     index = rows_of(tokens[0], hidden[0])
     assert index[:5] == [0, 1, 2, 3, 4] and len(index) == 6

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from tests.methods.encodings import encoding
-from vzlib.methods.prumerge_plus import outliers_and_spaced, prumerge_plus
+from vzlib.methods.prumerge_plus import PruMergePlus, outliers_and_spaced
 
 
 def plain(hidden, scores, keys, retain):
@@ -37,7 +37,7 @@ def plain(hidden, scores, keys, retain):
 @pytest.mark.parametrize("retain", [1, 2, 9, 20, 36])
 def test_equals_the_plain_loop(has_cls, retain):
     given = encoding(has_cls=has_cls, seed=retain)
-    tokens = prumerge_plus(given, retain, has_cls=has_cls)
+    tokens = PruMergePlus().reduce(given, retain, has_cls=has_cls).tokens
     for own, *image in zip(tokens, *given, strict=True):
         expected = plain(*(part[has_cls:] for part in image), retain)
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
@@ -52,7 +52,7 @@ def outlying(outliers):
 
 def test_outliers_are_kept_and_the_spatial_supplement_is_even():
     outliers = list(range(100, 130))
-    kept = outliers_and_spaced(outlying(outliers), 143)[0]
+    kept = outliers_and_spaced(outlying(outliers), 143, 71)[0]
     assert kept[outliers].all() and kept.sum() == 143
     others = torch.tensor([i for i in range(576) if i not in outliers])
     gaps = kept[others].nonzero().flatten().diff()
@@ -61,12 +61,12 @@ def test_outliers_are_kept_and_the_spatial_supplement_is_even():
 
 def test_outliers_take_no_more_than_half_and_the_most_attended_come_first():
     scores = outlying(range(0, 576, 6))
-    kept = outliers_and_spaced(scores, 63)[0]
+    kept = outliers_and_spaced(scores, 63, 31)[0]
     assert kept.sum() == 63
     assert kept[scores[0].topk(31).indices].all()
     assert not kept[scores[0].topk(96).indices].all()
 
 
 def test_without_outliers_the_places_are_even():
-    kept = outliers_and_spaced(torch.ones(2, 576), 144)
+    kept = outliers_and_spaced(torch.ones(2, 576), 144, 72)
     assert kept.nonzero()[:, 1].view(2, 144).diff(dim=1).unique().tolist() == [4]

@@ -18,9 +18,9 @@ PRUNING = ["random", "uniform", "fastervlm", "vispruner", "divprune"]
 @pytest.mark.parametrize("retain", [1, 7, 64, 128, 192, 575])
 def test_every_method_spends_exactly_its_budget(name, has_cls, retain):
     given = encoding(24, has_cls, batch=2, width=4)
-    tokens = method(name)(given, retain, has_cls=has_cls, seed=3)
+    tokens = method(name).reduce(given, retain, has_cls=has_cls, seed=3).tokens
     assert tokens.shape == (2, retain, 4) and tokens.isfinite().all()
-    assert torch.equal(tokens, method(name)(given, retain, has_cls=has_cls, seed=3))
+    assert torch.equal(tokens, method(name).reduce(given, retain, has_cls=has_cls, seed=3).tokens)
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
@@ -29,14 +29,14 @@ def test_every_budget_of_a_small_image_can_be_spent(name, side):
     for has_cls in (True, False):
         given = encoding(side, has_cls)
         for retain in range(1, side * side + 1):
-            tokens = method(name)(given, retain, has_cls=has_cls, seed=0)
+            tokens = method(name).reduce(given, retain, has_cls=has_cls, seed=0).tokens
             assert tokens.shape == (3, retain, 12) and tokens.isfinite().all()
 
 
 @pytest.mark.parametrize("name", [*PRUNING, "pooling", "tome", "vanilla"])
 def test_all_patches_within_the_budget_are_all_patches(name):
     given = encoding()
-    tokens = method(name)(given, 36, has_cls=True, seed=0)
+    tokens = method(name).reduce(given, 36, has_cls=True, seed=0).tokens
     assert torch.equal(tokens, given.hidden[:, 1:])
 
 
@@ -44,7 +44,7 @@ def test_all_patches_within_the_budget_are_all_patches(name):
 @pytest.mark.parametrize("has_cls", [True, False])
 def test_pruning_gives_distinct_patches_in_raster_order_and_never_cls(name, has_cls):
     given = encoding(24, has_cls)
-    tokens = method(name)(given, 64, has_cls=has_cls, seed=1)
+    tokens = method(name).reduce(given, 64, has_cls=has_cls, seed=1).tokens
     for own, hidden in zip(tokens, given.hidden, strict=True):
         index = rows_of(own, hidden)
         assert index == sorted(set(index)) and min(index) >= has_cls
@@ -57,17 +57,17 @@ def test_what_cls_itself_holds_changes_nothing(name):
     for part in other:
         part[:, 0] = 7
     retain = 36 if name == "vanilla" else 10
-    one, two = (method(name)(e, retain, has_cls=True, seed=0) for e in (given, other))
+    one, two = (method(name).reduce(e, retain, has_cls=True, seed=0).tokens for e in (given, other))
     assert torch.equal(one, two)
 
 
 @pytest.mark.parametrize("name", [n for n in REDUCTIONS if n != "random"])
 def test_an_image_is_reduced_alike_alone_and_in_a_batch(name):
     given = encoding()
-    together = method(name)(given, 10, has_cls=True, seed=0)
+    together = method(name).reduce(given, 10, has_cls=True, seed=0).tokens
     for image in range(3):
         alone = Encoded(*(part[image : image + 1] for part in given))
-        tokens = method(name)(alone, 10, has_cls=True, seed=0)
+        tokens = method(name).reduce(alone, 10, has_cls=True, seed=0).tokens
         torch.testing.assert_close(tokens[0], together[image], rtol=1e-5, atol=1e-6)
 
 
@@ -76,7 +76,7 @@ def test_no_method_looks_at_a_value_on_the_host(name):
     """Tensors of the meta device have none: shapes do not depend on what is in the image."""
     given = Encoded(*(part.to("meta") for part in encoding()))
     retain = 36 if name == "vanilla" else 10
-    assert method(name)(given, retain, has_cls=True, seed=0).shape == (3, retain, 12)
+    assert method(name).reduce(given, retain, has_cls=True, seed=0).tokens.shape == (3, retain, 12)
 
 
 @pytest.mark.parametrize("name", BEFORE)
@@ -86,9 +86,9 @@ def test_tokens_keep_the_dtype_and_the_choice_is_made_in_fp32(name, dtype):
     given = Encoded(full.hidden.to(dtype), full.scores, full.keys.to(dtype))
     wide = Encoded(given.hidden.float(), given.scores, given.keys.float())
     retain = 36 if name == "vanilla" else 10
-    tokens = method(name)(given, retain, has_cls=True, seed=0)
+    tokens = method(name).reduce(given, retain, has_cls=True, seed=0).tokens
     assert tokens.dtype == dtype
-    expected = method(name)(wide, retain, has_cls=True, seed=0)
+    expected = method(name).reduce(wide, retain, has_cls=True, seed=0).tokens
     torch.testing.assert_close(tokens.float(), expected, rtol=0.01, atol=0.02)
 
 
@@ -96,7 +96,7 @@ def test_tokens_keep_the_dtype_and_the_choice_is_made_in_fp32(name, dtype):
 def test_impossible_budgets_are_refused_with_the_value(name):
     for retain in (0, 38):
         with pytest.raises(BudgetError, match=str(retain)):
-            method(name)(encoding(), retain, has_cls=True, seed=0)
+            method(name).reduce(encoding(), retain, has_cls=True, seed=0)
 
 
 def test_unknown_names_are_refused_with_the_nearest():

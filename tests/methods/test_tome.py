@@ -5,9 +5,11 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from tests.methods.encodings import encoding
-from vzlib.methods.pooling import pooling
-from vzlib.methods.tome import ROUNDS, bipartite_groups, tome
+from vzlib.methods.pooling import Pooling
+from vzlib.methods.tome import ToMe, bipartite_groups
 from vzlib.tokens.evidence import Encoded
+
+ROUNDS = 24
 
 
 def plain(hidden, keys, retain):
@@ -40,7 +42,7 @@ def plain(hidden, keys, retain):
 @pytest.mark.parametrize("retain", [1, 2, 9, 30, 35])
 def test_equals_the_plain_loop(has_cls, retain):
     given = encoding(has_cls=has_cls, seed=retain)
-    tokens = tome(given, retain, has_cls=has_cls)
+    tokens = ToMe().reduce(given, retain, has_cls=has_cls).tokens
     for own, hidden, keys in zip(tokens, given.hidden, given.keys, strict=True):
         expected = plain(hidden[has_cls:], keys[has_cls:], retain)
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
@@ -49,10 +51,10 @@ def test_equals_the_plain_loop(has_cls, retain):
 @pytest.mark.parametrize("retain", [1, 13, 64, 300])
 def test_the_mean_weighted_by_size_is_that_of_the_patches(retain):
     given = encoding(24)
-    place, group = bipartite_groups(given.keys[:, 1:], retain)
+    place, group = bipartite_groups(given.keys[:, 1:], retain, ROUNDS)
     sizes = (group.unsqueeze(1) == place.unsqueeze(2)).sum(2)
     assert (sizes >= 1).all() and (sizes.sum(1) == 576).all()
-    tokens = tome(given, retain, has_cls=True)
+    tokens = ToMe().reduce(given, retain, has_cls=True).tokens
     mean = (tokens * sizes.unsqueeze(2)).sum(1) / 576
     torch.testing.assert_close(mean, given.hidden[:, 1:].mean(1), rtol=1e-4, atol=1e-5)
 
@@ -63,7 +65,7 @@ def test_patches_with_equal_keys_merge_first(size):
     given = encoding(has_cls=False)
     keys = given.keys.clone()
     keys[:, 10] = size * keys[:, 15]
-    tokens = tome(given._replace(keys=keys), 35, has_cls=False)
+    tokens = ToMe().reduce(given._replace(keys=keys), 35, has_cls=False).tokens
     expected = given.hidden.clone()
     expected[:, 15] = expected[:, [10, 15]].mean(1)
     torch.testing.assert_close(tokens, expected[:, torch.arange(36) != 10])
@@ -71,7 +73,7 @@ def test_patches_with_equal_keys_merge_first(size):
 
 def test_a_round_merges_at_most_half_and_no_more_than_its_share():
     keys = encoding(24).keys[:, 1:]
-    _, group = bipartite_groups(keys, 576 - ROUNDS)
+    _, group = bipartite_groups(keys, 576 - ROUNDS, ROUNDS)
     moved = (group != torch.arange(576)).sum(1)
     assert (moved == ROUNDS).all()  # one merge in each round
 
@@ -90,4 +92,6 @@ def test_merged_tokens_lose_less_than_a_grid_of_cells_on_regions_of_uneven_size(
     def lost(tokens):
         return torch.cdist(hidden, tokens).amin(2).square().mean()
 
-    assert lost(tome(given, 64, has_cls=False)) < 0.2 * lost(pooling(given, 64, has_cls=False))
+    assert lost(ToMe().reduce(given, 64, has_cls=False).tokens) < 0.2 * lost(
+        Pooling().reduce(given, 64, has_cls=False).tokens
+    )

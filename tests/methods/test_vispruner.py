@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from tests.methods.encodings import encoding, rows_of
-from vzlib.methods.fastervlm import fastervlm
-from vzlib.methods.vispruner import vispruner
+from vzlib.methods.fastervlm import FasterVLM
+from vzlib.methods.vispruner import VisPruner
 from vzlib.tokens.evidence import Encoded
 
 
@@ -27,7 +27,7 @@ def plain(hidden, scores, retain):
 @pytest.mark.parametrize("has_cls", [True, False])
 def test_equals_the_plain_loop(retain, has_cls):
     given = encoding(has_cls=has_cls, seed=retain)
-    tokens = vispruner(given, retain, has_cls=has_cls)
+    tokens = VisPruner().reduce(given, retain, has_cls=has_cls).tokens
     for own, hidden, scores in zip(tokens, given.hidden, given.scores, strict=True):
         index = plain(hidden[has_cls:], scores[has_cls:], retain)
         assert rows_of(own, hidden[has_cls:]) == index
@@ -35,7 +35,10 @@ def test_equals_the_plain_loop(retain, has_cls):
 
 def test_half_of_the_budget_is_spent_on_the_most_attended():
     given = encoding(24)
-    tokens, attended = vispruner(given, 64, has_cls=True), fastervlm(given, 32, has_cls=True)
+    tokens, attended = (
+        VisPruner().reduce(given, 64, has_cls=True).tokens,
+        FasterVLM().reduce(given, 32, has_cls=True).tokens,
+    )
     for own, important, hidden in zip(tokens, attended, given.hidden, strict=True):
         assert set(rows_of(important, hidden)) < set(rows_of(own, hidden))
 
@@ -49,7 +52,7 @@ def test_a_duplicate_goes_first():
         rest = ranked[image, 17:].tolist()
         hidden[image, rest[4]] = 2 * hidden[image, rest[7]]
         expected.append(sorted(set(range(36)) - {rest[4]}))
-    tokens = vispruner(given._replace(hidden=hidden), 35, has_cls=False)
+    tokens = VisPruner().reduce(given._replace(hidden=hidden), 35, has_cls=False).tokens
     assert [rows_of(*pair) for pair in zip(tokens, hidden, strict=True)] == expected
 
 
@@ -65,5 +68,5 @@ def test_the_diverse_half_repeats_itself_less_than_attention_does():
         similarity = cosine_similarity(tokens[:, :, None], tokens[:, None], dim=3)
         return (similarity - 2 * torch.eye(64)).amax(2).mean()
 
-    ours = redundancy(vispruner(given, 64, has_cls=False))
-    assert ours < redundancy(fastervlm(given, 64, has_cls=False)) - 0.02
+    ours = redundancy(VisPruner().reduce(given, 64, has_cls=False).tokens)
+    assert ours < redundancy(FasterVLM().reduce(given, 64, has_cls=False).tokens) - 0.02

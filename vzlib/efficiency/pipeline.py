@@ -141,7 +141,7 @@ def compiled(model: Any, variant: Variant, backend: str = "inductor") -> Variant
 
 def schedule(name: str, average: float, layers: int, visual: int) -> Fitted:
     """FastV's or SparseVLM's schedule with this layer average, or the nearest that it can do."""
-    fitting: Any = {"fastv": FastV, "sparsevlm": SparseVLM}[name]
+    fitting: Any = {"fastv": FastV, "sparsevlm": SparseVLM}[name]()
     try:
         return fitting.for_average(average, layers, visual)
     except OutOfReach as error:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vzlib import scenes
-from vzlib.evaluation.evaluate import Way, before, evaluate
+from vzlib.evaluation.evaluate import Way, evaluate
 from vzlib.evaluation.questions import of_scenes
+from vzlib.methods.registry import method
 from vzlib.models.load import Loaded
 from vzlib.tokens import BudgetError
 
@@ -29,12 +30,11 @@ def answers(
     Columns: method, retained, task, image, question, answer, score. Raises ValueError for an
     unknown method and BudgetError for an impossible budget, before any scene is made.
     """
-    count, cls = loaded.patches, loaded.has_cls
-    ways = []
+    ways, count = [], loaded.patches
     for number, (name, retain) in enumerate(points):
         if not 1 <= retain <= count:
             raise BudgetError(f"retain={retain} must be between 1 and {count} patches")
-        ways.append(Way(str(number), before(name, retain, cls)))
+        ways.append(Way(str(number), method(name, "before"), retain))
     rows = evaluate(loaded, ways, of_scenes(each, split), seed=seed, progress=progress)
     point = rows.pop("way").astype(int)
     rows.insert(0, "method", [points[number][0] for number in point])

@@ -1,6 +1,6 @@
 """How ways of spending visual tokens answer questions, once the tower has seen the images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -9,22 +9,23 @@ from vzlib.evaluation.decoding import Decoded, decode, embed_question
 from vzlib.evaluation.judging import Judged, judge, open_images
 from vzlib.evaluation.questions import Asked, Question
 from vzlib.evaluation.scoring import SCORES
+from vzlib.methods.before import Before
 from vzlib.methods.inside.schedule import Method
 from vzlib.models.load import Loaded
 from vzlib.models.shared_prefix import answered_right
-from vzlib.tokens.evidence import Encoded
 
 
 class Way(NamedTuple):
     """A way to answer with fewer visual tokens.
 
-    before: what the language model is given, from what the tower gave and a seed: `[B, K, D]`.
-        Ways beside each other with the same one share its work.
+    before: what the language model is given `retain` tokens by. Ways beside each other with the
+        same method and number share its work.
     inside: how the language model prunes further; None for not at all.
     """
 
     name: str
-    before: Callable[[Encoded, int], Tensor]
+    before: Before
+    retain: int
     inside: Method | None = None
 
 
@@ -33,6 +34,7 @@ class Verdict(NamedTuple):
 
     score: 1 for right, 0 for wrong. counts: visual tokens that entered each layer.
     places: for each layer `[n]`, which of the tokens at the input entered it; None if all did.
+        Of `vzlib.evaluation.evaluate.judged`: which of the tower's tokens stand there, -1 for none.
     said: the answer, where one was generated.
     """
 

@@ -5,8 +5,7 @@ to the end of the image, and all questions about an image share that too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -17,30 +16,16 @@ from tqdm import tqdm
 
 from vzlib.evaluation.answering import Verdict, Way, generated, told
 from vzlib.evaluation.questions import Asked, Question
-from vzlib.methods.registry import method
+from vzlib.methods.before import Further
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
-from vzlib.models.towers import encode
+from vzlib.models.towers import encode, received_by_layer
 from vzlib.tokens.evidence import Encoded
 
 BATCH = 16
 ANSWER = 16  # tokens of a generated answer at most
 COLUMNS = ["way", "task", "image", "question", "answer", "score", "at_input", "average"]
 OF_FILES = ["id", "said"]  # further columns
-
-
-def before(name: str, retain: int, cls: bool) -> Callable[[Encoded, int], Tensor]:
-    """A registered reduction before the language model, ready for a `Way`.
-
-    cls: whether the tower has a CLS token. Raises ValueError for an unknown name.
-    """
-    return partial(_before, method(name, "before"), retain, cls)
-
-
-def _before(
-    function: Callable[..., Tensor], retain: int, cls: bool, encoded: Encoded, seed: int
-) -> Tensor:
-    return function(encoded, retain, has_cls=cls, seed=seed)
 
 
 def evaluate(
@@ -50,7 +35,6 @@ def evaluate(
     *,
     seed: int = 0,
     progress: bool = True,
-    look: Callable[..., Encoded] = encode,
     max_new_tokens: int = ANSWER,
 ) -> pd.DataFrame:
     """One row per way and question.
@@ -62,7 +46,6 @@ def evaluate(
     at_input (visual tokens that the language model is given), average (visual tokens per layer);
     for files also id and said (the generated answer).
     seed: of all that is random in a way; questions do not depend on it.
-    look: how the tower looks at pixels: called as `encode` is, for what every way is given.
     max_new_tokens: longest answer that is generated.
     """
     rows = []
@@ -72,7 +55,6 @@ def evaluate(
         asked,
         seed=seed,
         progress=progress,
-        look=look,
         max_new_tokens=max_new_tokens,
     )
     for images, _, verdicts in found:
@@ -98,7 +80,6 @@ def judged(
     *,
     seed: int = 0,
     progress: bool = True,
-    look: Callable[..., Encoded] = encode,
     max_new_tokens: int = ANSWER,
 ) -> Iterator[tuple[list[Asked], Encoded, list[list[list[Verdict]]]]]:
     """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
@@ -108,11 +89,26 @@ def judged(
     for number, images in enumerate(_batches(asked)):
         pictures = [open_image(one.image) for one in images]
         with torch.no_grad():
-            encoded = look(tower, loaded.pixels(pictures), layer=layer)
+            pixels = loaded.pixels(pictures)
+            encoded = encode(tower, pixels, layer=layer)
+            further = _further(loaded, ways, pixels, encoded)
             draw = seed * 1_000_003 + number
-            yield images, encoded, _verdicts(loaded, ways, images, encoded, draw, max_new_tokens)
+            verdicts = _verdicts(loaded, ways, images, encoded, further, draw, max_new_tokens)
+            yield images, encoded, verdicts
         bar.update(len(images))
     bar.close()
+
+
+def _further(loaded: Loaded, ways: Sequence[Way], pixels: Tensor, encoded: Encoded) -> Further:
+    """What some of the ways need besides: a second pass through the tower, or through projector."""
+    needs, found = {name for way in ways for name in way.before.needs}, {}
+    if "received" in needs:
+        found["received"] = received_by_layer(loaded.tower, pixels)
+    if "received_from_all" in needs:
+        found["received_from_all"] = received_by_layer(loaded.tower, pixels, cls=False)
+    if "projected" in needs:
+        found["projected"] = loaded.model.model.multi_modal_projector(encoded.hidden)
+    return Further(**found)
 
 
 def _verdicts(
@@ -120,19 +116,33 @@ def _verdicts(
     ways: Sequence[Way],
     images: list[Asked],
     encoded: Encoded,
+    further: Further,
     seed: int,
     max_new_tokens: int,
 ) -> list[list[list[Verdict]]]:
     verbatim = all(q.scoring == "verbatim" for one in images for q in one.questions)
     found: list[list[list[Verdict]]] = []
-    for reduction, group in groupby(ways, key=lambda way: way.before):
-        visual = loaded.model.model.multi_modal_projector(reduction(encoded, seed))
+    for (before, retain), group in groupby(ways, key=lambda way: (way.before, way.retain)):
+        reduced = before.reduce(encoded, retain, has_cls=loaded.has_cls, seed=seed, further=further)
+        visual = loaded.model.model.multi_modal_projector(reduced.tokens)
         same = list(group)
         if verbatim:
-            found += told(loaded, same, images, visual, seed)
+            own = list(told(loaded, same, images, visual, seed))
         else:
-            found += generated(loaded, same, images, visual, seed, max_new_tokens)
+            own = generated(loaded, same, images, visual, seed, max_new_tokens)
+        found += [
+            [[_placed(verdict, places) for verdict in of_image]
+             for of_image, places in zip(of_way, reduced.places, strict=True)]
+            for of_way in own
+        ]  # fmt: skip
     return found
+
+
+def _placed(verdict: Verdict, places: Tensor) -> Verdict:
+    """`places` [K] of the tokens at the input, in place of their numbers."""
+    if verdict.places is None:
+        return verdict._replace(places=(places,) * len(verdict.counts))
+    return verdict._replace(places=tuple(places[entered] for entered in verdict.places))
 
 
 def _batches(asked: Iterable[Asked]) -> Iterator[list[Asked]]:

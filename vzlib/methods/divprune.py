@@ -1,15 +1,18 @@
 """DivPrune: the patches that are farthest from each other."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from vzlib.methods.patches import cosine, patches_of
-from vzlib.tokens.evidence import Encoded
+from vzlib.methods.before import Patches, Pruning
+from vzlib.methods.similarity import cosine
 from vzlib.tokens.merging import take_tokens
 
 
-def divprune(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
-    """Patches chosen greedily to maximise the smallest distance between two, in raster order.
+@dataclass(frozen=True)
+class DivPrune(Pruning):
+    """Patches chosen greedily to maximise the smallest distance between two.
 
     Published (arXiv 2503.02175, CVPR 2025): max-min diversity by cosine distance. The first patch
     is the one farthest from its nearest neighbour, each next one the farthest from those chosen.
@@ -18,9 +21,10 @@ def divprune(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> 
     Checked against: a plain greedy loop; at least as diverse as any of many random choices, and
     the guarantee of farthest-first choice: half of the best smallest chord (brute force).
     """
-    patches = patches_of(encoded, retain, has_cls)
-    distance = 1 - cosine(patches.hidden, patches.hidden)
-    return take_tokens(patches.hidden, farthest_first(distance, retain).sort(dim=1).values)
+
+    def choose(self, patches: Patches, retain: int) -> Tensor:
+        distance = 1 - cosine(patches.hidden, patches.hidden)
+        return farthest_first(distance, retain).sort(dim=1).values
 
 
 def farthest_first(distance: Tensor, retain: int) -> Tensor:

@@ -4,8 +4,10 @@ As released: the attention of layer K (the K-th) from the prompt's last token, m
 (The paper's text averages over all tokens; its code takes the last.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 
 from vzlib.methods.inside.raters import last_token
@@ -18,28 +20,25 @@ from vzlib.methods.inside.schedule import (
     fit,
     scaled_layers,
 )
-from vzlib.tokens.budget import BudgetError
+from vzlib.methods.method import Count, Method
 
 
 @dataclass(frozen=True)
-class FastV:
+class FastV(Method):
     """FastV with K = `full_layers`, which see every token, and R = `removed`, the share dropped.
 
-    Raises BudgetError for R outside 0 <= R < 1; `stages` does for K that leaves no layer to prune.
+    written_for: the model's shape on which K is meant literally; scaled to any other.
+    Raises BudgetError for K that leaves no layer to prune.
     """
 
-    full_layers: int = 2
-    removed: float = 0.5
+    full_layers: Count = 2
+    removed: Annotated[float, Field(ge=0, lt=1)] = 0.5
     written_for: Shape = PUBLISHED
+    fitted: ClassVar[tuple[str, ...]] = ("removed", "written_for")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.removed < 1:
-            raise BudgetError(f"removed={self.removed} (R) must be at least 0 and below 1")
-        if not 1 <= self.full_layers < self.written_for.layers:
-            raise BudgetError(
-                f"full_layers={self.full_layers} (K) must be between 1 and "
-                f"{self.written_for.layers - 1}, as the last layers must be left to prune"
-            )
+        super().__post_init__()
+        scaled_layers([self.full_layers], self.written_for, self.written_for.layers)
 
     def stages(self, layers: int, visual: int) -> tuple[Stage, ...]:
         """One stage; at least one token stays."""
@@ -51,26 +50,17 @@ class FastV:
         """The prompt's last token alone: `[B, T]`."""
         return last_token(text, asked)
 
-    @classmethod
     def for_average(
-        cls,
-        tokens: float,
-        layers: int,
-        visual: int,
-        *,
-        full_layers: int | None = None,
-        counting: Counting = "inputs",
+        self, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"
     ) -> Fitted["FastV"]:
-        """R for a wanted layer average.
+        """The same with R for a wanted layer average on a model of this shape, K scaled to it.
 
-        full_layers: K on this model, default 2 of 32, scaled.
         Raises OutOfReach: the K full layers alone cost K / layers of all tokens.
         """
         shape = Shape(layers, visual)
-        if full_layers is None:
-            (full_layers,) = scaled_layers([cls().full_layers], PUBLISHED, layers)
-        keeps = range(1, visual + 1)
-        candidates = (cls(full_layers, 1 - keep / visual, shape) for keep in keeps)
+        (full,) = scaled_layers([self.full_layers], self.written_for, layers)
+        own = replace(self, full_layers=full, written_for=shape)
+        candidates = (replace(own, removed=1 - keep / visual) for keep in range(1, visual + 1))
         return fit(candidates, tokens, shape, counting)
 
     def __str__(self) -> str:

@@ -1,41 +1,58 @@
 """Average pooling: the control that forgets no patch and prefers none."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from vzlib.methods.before import OfPatches, Patches
 from vzlib.methods.grid import columns_by_row, side_of
-from vzlib.methods.patches import patches_of
-from vzlib.tokens.evidence import Encoded
+from vzlib.tokens.evidence import Reduced
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
 
-def pooling(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
+@dataclass(frozen=True)
+class Pooling(OfPatches):
     """Mean of the patches in each cell of an even grid, in raster order.
 
     Published: adaptive average pooling to s x s cells, so only square numbers of tokens (the
     pooling rows of pruning benchmarks allow 16, 25, ...). Here: the same for square numbers; for
     every other `retain` the nearest grid that spends it exactly, some rows having one cell more.
     As there, neighbouring cells share a row or column of patches where the side is no multiple.
+    A cell stands at its middle; a patch of several cells is told of the first.
     Checked against: `adaptive_avg_pool2d` for square numbers; a constant image stays constant;
     every cell is a mean, and every patch is in one.
     Raises ValueError if the patches form no square.
     """
-    patches = patches_of(encoded, retain, has_cls).hidden
-    weights = cell_weights(patches.shape[1], retain).to(patches.device)
-    with without_autocast(patches):
-        return (weights @ at_least_float32(patches)).to(patches.dtype)
+
+    def reduce_patches(self, patches: Patches, retain: int) -> Reduced:
+        hidden = patches.hidden
+        weights, middles = cells(hidden.shape[1], retain)
+        sources = weights.argmax(dim=0).scatter(0, middles, torch.arange(retain))
+        places, sources = (
+            index.to(hidden.device).expand(len(hidden), -1) for index in (middles, sources)
+        )
+        with without_autocast(hidden):
+            tokens = (weights.to(hidden.device) @ at_least_float32(hidden)).to(hidden.dtype)
+        return Reduced(tokens, places, sources)
 
 
-def cell_weights(patches: int, retain: int) -> Tensor:
-    """Share of every patch in every cell, `[retain, patches]`; each cell's shares sum to 1."""
+def cells(patches: int, retain: int) -> tuple[Tensor, Tensor]:
+    """Share of every patch in every cell, `[retain, patches]`, and the cells' middles `[retain]`.
+
+    The shares of a cell sum to 1; no two cells have the same middle.
+    """
     side = side_of(patches)
     counts = columns_by_row(side, retain)
-    cells = torch.zeros(retain, side, side)
-    cell = iter(cells)
+    shares, middles = torch.zeros(retain, side, side), []
+    cell = iter(shares)
     for row, count in enumerate(counts):
         for column in range(count):
-            next(cell)[_span(row, len(counts), side), _span(column, count, side)] = 1
-    return (cells / cells.sum(dim=(1, 2), keepdim=True)).flatten(1)
+            spans = _span(row, len(counts), side), _span(column, count, side)
+            next(cell)[spans] = 1
+            y, x = ((span.start + span.stop - 1) // 2 for span in spans)
+            middles.append(y * side + x)
+    return (shares / shares.sum(dim=(1, 2), keepdim=True)).flatten(1), torch.tensor(middles)
 
 
 def _span(part: int, parts: int, side: int) -> slice:

@@ -4,9 +4,11 @@ As released: the last token of the instruction rates, by the queries and keys of
 about to run; shares are of the original tokens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 
 from vzlib.methods.inside.raters import last_token
@@ -19,26 +21,30 @@ from vzlib.methods.inside.schedule import (
     fit,
     scaled_layers,
 )
+from vzlib.methods.method import Method
 from vzlib.tokens.budget import BudgetError
 
 
 @dataclass(frozen=True)
-class PyramidDrop:
+class PyramidDrop(Method):
     """From each of `layers` on, the share of `keep` of all visual tokens stays.
 
-    Raises BudgetError for shares that rise or leave 0 < share <= 1, or are not one for each layer.
+    written_for: the model's shape on which `layers` are meant literally; scaled to any other.
+    Raises BudgetError for shares that rise or are not one for each layer.
     """
 
     layers: tuple[int, ...] = (8, 16, 24)
-    keep: tuple[float, ...] = (0.5, 0.25, 0.125)
+    keep: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.5, 0.25, 0.125)
     written_for: Shape = PUBLISHED
+    fitted: ClassVar[tuple[str, ...]] = ("keep", "written_for")
 
     def __post_init__(self) -> None:
-        falling = all(one >= other for one, other in pairwise((1.0, *self.keep, 0.0)))
-        if not falling or 0 in self.keep or len(self.keep) != len(self.layers):
+        super().__post_init__()
+        rising = any(one < other for one, other in pairwise(self.keep))
+        if rising or len(self.keep) != len(self.layers):
             raise BudgetError(
-                f"keep={self.keep} must be a share above 0 and at most 1 for each of the layers "
-                f"{self.layers}, none above the one before"
+                f"keep={self.keep} must be a share for each of the layers {self.layers}, none "
+                "above the one before"
             )
         scaled_layers(self.layers, self.written_for, self.written_for.layers)
 
@@ -54,21 +60,21 @@ class PyramidDrop:
         """The instruction's last token alone: `[B, T]`."""
         return last_token(text, asked)
 
-    @classmethod
     def for_average(
-        cls, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"
+        self, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"
     ) -> Fitted["PyramidDrop"]:
-        """Shares r, r^2, r^3 for a wanted layer average; the released ones are those of r = 1/2.
+        """The same with shares r, r^2, ... for a wanted layer average on a model of this shape.
 
-        None is less than one token. Raises OutOfReach: the first stage, a quarter of the layers,
-        sees every token.
+        The released shares are those of r = 1/2; none is less than one token. Raises OutOfReach:
+        before the first stage, for a quarter of the layers, there is every token.
         """
         shape = Shape(layers, visual)
-        starts = scaled_layers(cls().layers, PUBLISHED, layers)
+        starts = scaled_layers(self.layers, self.written_for, layers)
+        own = replace(self, layers=starts, written_for=shape)
         ratios = (step / (4 * visual) for step in range(4, 4 * visual + 1))
-        shares = (tuple(max(r**power, 1 / visual) for power in (1, 2, 3)) for r in ratios)
-        candidates = (cls(starts, keep, shape) for keep in shares)
-        return fit(candidates, tokens, shape, counting)
+        powers = range(1, len(starts) + 1)
+        shares = (tuple(max(r**power, 1 / visual) for power in powers) for r in ratios)
+        return fit((replace(own, keep=keep) for keep in shares), tokens, shape, counting)
 
     def __str__(self) -> str:
         shares = " / ".join(f"{100 * share:.3g}" for share in self.keep)

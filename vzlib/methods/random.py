@@ -1,19 +1,22 @@
 """Random patches: the control without evidence."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from vzlib.methods.patches import patches_of
-from vzlib.tokens.evidence import Encoded
-from vzlib.tokens.merging import take_tokens
+from vzlib.methods.before import Patches, Pruning
 
 
-def random(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
-    """Patches drawn without replacement for every image, in raster order.
+@dataclass(frozen=True)
+class Random(Pruning):
+    """Patches drawn without replacement for every image.
 
     The draw is made on the CPU from a generator of its own: the same on every device.
     """
-    patches = patches_of(encoded, retain, has_cls).hidden
-    draw = torch.rand(patches.shape[:2], generator=torch.Generator().manual_seed(seed))
-    index = draw.argsort(dim=1)[:, :retain].sort(dim=1).values
-    return take_tokens(patches, index.to(patches.device))
+
+    def choose(self, patches: Patches, retain: int) -> Tensor:
+        generator = torch.Generator().manual_seed(patches.seed)
+        draw = torch.rand(patches.hidden.shape[:2], generator=generator)
+        index = draw.argsort(dim=1)[:, :retain].sort(dim=1).values
+        return index.to(patches.hidden.device)

@@ -1,12 +1,16 @@
 """Every way to spend a budget of visual tokens, by name: a row here is all that a new one needs.
 
-A reduction before the language model takes what `vzlib.models.encode` returns, with the CLS token
-at index 0 if the tower has one, the number of tokens to retain, and a seed, and returns tokens
-`[B, retain, D]`. One inside it is a class with the stages and the raters of its schedule, see
-`vzlib.methods.inside.schedule.Method`. Nothing is imported before it is asked for.
+A method is written as its name, or with hyper-parameters that differ from the defaults:
+"vispruner(important=0.3)", "pyramiddrop(layers=(4, 8, 16), keep=(0.5, 0.2, 0.1))". So it stands in
+settings, sweeps, stored results and tables. Nothing is imported before it is asked for, and names
+without hyper-parameters are checked without torch.
 """
 
+import ast
+import dataclasses
 import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from vzlib.parameters import unknown
@@ -17,9 +21,10 @@ Place = Literal["before", "inside"]
 class Row(NamedTuple):
     """A method.
 
-    where: module and name of what does it. label: what figures and tables call it. family: what it
+    where: module and name of its class. label: what figures and tables call it. family: what it
     chooses by, which gives its colour. place: before or inside the language model. draws: whether
     chance has a part in it. compared: whether notebook 06 measures it unless told otherwise.
+    fields: hyper-parameters that differ from the defaults of the class.
     """
 
     where: str
@@ -28,6 +33,7 @@ class Row(NamedTuple):
     place: Place = "before"
     draws: bool = False
     compared: bool = True
+    fields: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def module(self) -> str:
@@ -36,19 +42,22 @@ class Row(NamedTuple):
 
 
 METHODS = {
-    "vanilla": Row("vzlib.methods.vanilla:vanilla", "all tokens", "all", compared=False),
-    "visionzip": Row("vzlib.methods.visionzip:visionzip", "VisionZip (code)", "VisionZip"),
+    "vanilla": Row("vzlib.methods.vanilla:Vanilla", "all tokens", "all", compared=False),
+    "visionzip": Row("vzlib.methods.visionzip:VisionZip", "VisionZip (code)", "VisionZip"),
     "visionzip-paper": Row(
-        "vzlib.methods.visionzip:visionzip_paper", "VisionZip (paper)", "VisionZip"
+        "vzlib.methods.visionzip:VisionZip",
+        "VisionZip (paper)",
+        "VisionZip",
+        fields=MappingProxyType({"merge": "paper"}),
     ),
-    "fastervlm": Row("vzlib.methods.fastervlm:fastervlm", "FasterVLM", "attention"),
-    "vispruner": Row("vzlib.methods.vispruner:vispruner", "VisPruner", "diversity"),
-    "divprune": Row("vzlib.methods.divprune:divprune", "DivPrune", "diversity"),
-    "prumerge-plus": Row("vzlib.methods.prumerge_plus:prumerge_plus", "PruMerge+", "merging"),
-    "tome": Row("vzlib.methods.tome:tome", "ToMe", "merging"),
-    "pooling": Row("vzlib.methods.pooling:pooling", "average pooling", "control"),
-    "uniform": Row("vzlib.methods.uniform:uniform", "uniform", "control"),
-    "random": Row("vzlib.methods.random:random", "random", "control", draws=True),
+    "fastervlm": Row("vzlib.methods.fastervlm:FasterVLM", "FasterVLM", "attention"),
+    "vispruner": Row("vzlib.methods.vispruner:VisPruner", "VisPruner", "diversity"),
+    "divprune": Row("vzlib.methods.divprune:DivPrune", "DivPrune", "diversity"),
+    "prumerge-plus": Row("vzlib.methods.prumerge_plus:PruMergePlus", "PruMerge+", "merging"),
+    "tome": Row("vzlib.methods.tome:ToMe", "ToMe", "merging"),
+    "pooling": Row("vzlib.methods.pooling:Pooling", "average pooling", "control"),
+    "uniform": Row("vzlib.methods.uniform:Uniform", "uniform", "control"),
+    "random": Row("vzlib.methods.random:Random", "random", "control", draws=True),
     "fastv": Row("vzlib.methods.fastv:FastV", "FastV", "inside", "inside"),
     "sparsevlm": Row(  # v1.5
         "vzlib.methods.sparsevlm:SparseVLM", "SparseVLM", "inside", "inside", draws=True
@@ -70,15 +79,96 @@ def names(place: Place | None = None) -> list[str]:
     return [name for name, row in METHODS.items() if place in (None, row.place)]
 
 
-def row(name: str, place: Place | None = None) -> Row:
-    """The row of a method. Raises ValueError naming the nearest and all allowed."""
-    allowed = names(place)
+def row(text: str, place: Place | None = None) -> Row:
+    """The row of a method as it is written. Raises ValueError naming the nearest and all."""
+    name, allowed = bare(text), names(place)
     if name not in allowed:
         raise ValueError(f"method {unknown(name, allowed)}")
     return METHODS[name]
 
 
-def method(name: str, place: Place | None = None) -> Any:
-    """The reduction or the class of that name. Raises ValueError as `row` does."""
-    module, _, attribute = row(name, place).where.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def bare(text: str) -> str:
+    """The name alone of a method as it is written."""
+    return text.partition("(")[0].strip()
+
+
+def method(text: str, place: Place | None = None, **fields: Any) -> Any:
+    """The method that is written so, with these hyper-parameters besides.
+
+    Raises ValueError for a name that there is not, a hyper-parameter that it has not (naming the
+    nearest and all allowed), a value that it does not allow, and for what is not written so.
+    """
+    found = row(text, place)
+    module, _, attribute = found.where.partition(":")
+    kind = getattr(importlib.import_module(module), attribute)
+    given, allowed = {**_written(text), **fields}, fields_of(kind)
+    if wrong := [unknown(field, allowed or ["none"]) for field in given if field not in allowed]:
+        raise ValueError(f"hyper-parameter of {bare(text)} {' '.join(wrong)}")
+    return kind(**{**found.fields, **given})
+
+
+def canonical(text: str, place: Place | None = None) -> str:
+    """A method as it is written, in the one way that it is. Raises ValueError as `method` does."""
+    row(text, place)
+    return method(text, place).name if "(" in text else bare(text)
+
+
+def fields_of(kind: type) -> list[str]:
+    """The hyper-parameters of a class."""
+    return [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+
+
+def name_of(method: Any) -> str:
+    """How a method is written: the row of its class that differs least, and what differs."""
+    kind = type(method)
+    where = f"{kind.__module__}:{kind.__qualname__}"
+    plain = {field.name: field.default for field in dataclasses.fields(kind)}
+    own = {name: getattr(method, name) for name in plain}
+    rows = {name: one.fields for name, one in METHODS.items() if one.where == where}
+    rows = rows or {kind.__name__: {}}
+    changed = {
+        name: {key: value for key, value in own.items() if value != {**plain, **fields}[key]}
+        for name, fields in rows.items()
+    }
+    name = min(changed, key=lambda each: len(changed[each]))
+    return f"{name}({_listed(changed[name])})" if changed[name] else name
+
+
+def label_of(text: str) -> str:
+    """What figures and tables call a method, hyper-parameters told behind its label."""
+    _, bracket, fields = text.partition("(")
+    return f"{row(text).label}, {fields.removesuffix(')')}" if bracket else row(text).label
+
+
+def _listed(fields: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_plain(value)}" for name, value in fields.items())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str) and value.isidentifier():
+        return value
+    return str(tuple(value)) if isinstance(value, tuple) else repr(value)
+
+
+def _written(text: str) -> dict[str, Any]:
+    """The hyper-parameters in "name(field=value, ...)"."""
+    _, bracket, inside = text.partition("(")
+    if not bracket:
+        return {}
+    try:
+        call = ast.parse(f"method({inside}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
+            raise ValueError
+        return {str(one.arg): ast.literal_eval(_Quoted().visit(one.value)) for one in call.keywords}
+    except (SyntaxError, ValueError, TypeError):
+        raise ValueError(
+            f"method {text!r} must be written as name or name(field=value, ...), a value being a "
+            "number, a word, True, False, None or a tuple of these"
+        ) from None
+
+
+class _Quoted(ast.NodeTransformer):
+    """Words without quotes are texts."""
+
+    def visit_Name(self, node: ast.Name) -> ast.Constant:
+        return ast.Constant(node.id)

@@ -6,9 +6,9 @@ dropped comes back as averages of clusters.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from vzlib.methods.inside.schedule import (
     scaled_count,
     scaled_layers,
 )
+from vzlib.methods.method import Count, Method, NotNegative
 from vzlib.tokens.budget import BudgetError
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
@@ -32,22 +33,25 @@ RANKS = {192: (13.5, 0.0), 128: (9.0, 6.0), 64: (0.8, 0.0)}  # scale and bias, e
 
 
 @dataclass(frozen=True)
-class SparseVLM:
+class SparseVLM(Method):
     """SparseVLM v1.5: `keep` tokens stay after each of the `voting` layers, plus the recycled.
 
-    Raises BudgetError for counts below 1 or not one for each voting layer.
+    The default is the list released as 192. recycles: whether clusters of what is dropped come
+    back. written_for: the model's shape on which numbers are meant literally; scaled to any other.
+    Raises BudgetError for counts that are not one for each voting layer, or layers that do not fit.
     """
 
-    keep: tuple[int, ...]
+    keep: tuple[Count, ...] = LISTS[192]
     voting: tuple[int, ...] = (2, 6, 15)
     recycles: bool = True
     written_for: Shape = PUBLISHED
+    fitted: ClassVar[tuple[str, ...]] = ("keep", "written_for")
 
     def __post_init__(self) -> None:
-        if min(self.keep, default=1) < 1 or len(self.keep) != len(self.voting):
+        super().__post_init__()
+        if len(self.keep) != len(self.voting):
             raise BudgetError(
-                f"keep={self.keep} must be a number of at least 1 for each of the voting layers "
-                f"{self.voting}"
+                f"keep={self.keep} must be a number for each of the voting layers {self.voting}"
             )
         _starts(self.voting, self.written_for, self.written_for.layers)
 
@@ -69,28 +73,23 @@ class SparseVLM:
         """The released list named 192, 128 or 64. Raises BudgetError for others."""
         return cls(_released(LISTS, retain))
 
-    @classmethod
     def for_average(
-        cls,
-        tokens: float,
-        layers: int,
-        visual: int,
-        *,
-        voting: tuple[int, ...] | None = None,
-        counting: Counting = "inputs",
+        self, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"
     ) -> Fitted["SparseVLM"]:
-        """Counts for a wanted layer average, on straight lines between the released lists.
+        """The same with counts for a wanted layer average on a model of this shape.
 
-        Below the smallest list the line ends at one token, above the largest at all of them.
-        voting: three layers of this model, default 2, 6 and 15 of 32, scaled.
+        They lie on straight lines between the released lists; below the smallest the line ends at
+        one token, above the largest at all of them.
         counting: "outputs" makes 192, 128 and 64 mean about what the released lists call so.
-        Raises OutOfReach, BudgetError for voting layers that do not fit.
+        Raises OutOfReach, and BudgetError for other than three voting layers, as released.
         """
         shape = Shape(layers, visual)
-        if voting is None:
-            voting = tuple(start - 1 for start in _starts(cls.voting, PUBLISHED, layers))
-        candidates = (cls(keep, voting, written_for=shape) for keep in _between_lists(visual))
-        return fit(candidates, tokens, shape, counting)
+        voting = tuple(start - 1 for start in _starts(self.voting, self.written_for, layers))
+        if len(voting) != 3:
+            raise BudgetError(f"voting={self.voting} must be three layers, as in released lists")
+        lists = _between_lists(visual)
+        own = replace(self, keep=(1, 1, 1), voting=voting, written_for=shape)
+        return fit((replace(own, keep=keep) for keep in lists), tokens, shape, counting)
 
     def __str__(self) -> str:
         keep, voting = (" / ".join(map(str, numbers)) for numbers in (self.keep, self.voting))
@@ -98,23 +97,22 @@ class SparseVLM:
 
 
 @dataclass(frozen=True)
-class AdaptiveSparseVLM:
+class AdaptiveSparseVLM(Method):
     """SparseVLM v1: int(rank x scale + bias) tokens stay after each voting layer.
 
     The rank is that of the raters' attention to the tokens, so that counts depend on the prompt;
     `Pruned.counts` tells them. Where the rank is full nothing is dropped.
-    Raises BudgetError for a scale or bias below 0.
+    The default is the setting released as 192; the other fields are those of `SparseVLM`.
     """
 
-    scale: float
-    bias: float = 0.0
+    scale: NotNegative = RANKS[192][0]
+    bias: NotNegative = RANKS[192][1]
     voting: tuple[int, ...] = (2, 6, 15, 19)
     recycles: bool = True
     written_for: Shape = PUBLISHED
 
     def __post_init__(self) -> None:
-        if self.scale < 0 or self.bias < 0:
-            raise BudgetError(f"scale={self.scale} and bias={self.bias} must not be below 0")
+        super().__post_init__()
         _starts(self.voting, self.written_for, self.written_for.layers)
 
     def stages(self, layers: int, visual: int) -> tuple[Stage, ...]:

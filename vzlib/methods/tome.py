@@ -1,19 +1,20 @@
 """Token merging (ToMe), applied to what the tower gave."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from vzlib.methods.patches import cosine, patches_of
-from vzlib.tokens.evidence import Encoded
+from vzlib.methods.before import OfPatches, Patches
+from vzlib.methods.method import Count
+from vzlib.methods.similarity import cosine
+from vzlib.tokens.evidence import Reduced
 from vzlib.tokens.merging import take_tokens
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
-# The layers of CLIP ViT-L, over which the published method spreads its merges. Halving instead, in
-# as few rounds as can be, matches most tokens with whatever is left: an unfairly weak ToMe.
-ROUNDS = 24
 
-
-def tome(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
+@dataclass(frozen=True)
+class ToMe(OfPatches):
     """Patches merged by similar keys until `retain` are left, each the mean of its patches.
 
     Published (arXiv 2210.09461, ICLR 2023): in every layer of the tower, bipartite soft matching
@@ -28,21 +29,32 @@ def tome(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tens
     Checked against: a plain loop over single images with weighted means; the size-weighted mean of
     the tokens is that of the patches; patches with equal keys merge first; flat regions of uneven
     size lose far less than by pooling.
+
+    rounds: how often tokens are matched. The default are the layers of CLIP ViT-L, over which the
+        published method spreads its merges. Halving instead, in as few rounds as can be, matches
+        most tokens with whatever is left: an unfairly weak ToMe.
     """
-    patches = patches_of(encoded, retain, has_cls)
-    place, group = bipartite_groups(patches.keys, retain)
-    member = group.unsqueeze(1) == place.unsqueeze(2)  # [B, retain, S]
-    weights = member / member.sum(dim=2, keepdim=True)
-    with without_autocast(weights):
-        return (weights @ at_least_float32(patches.hidden)).to(patches.hidden.dtype)
+
+    rounds: Count = 24
+
+    def reduce_patches(self, patches: Patches, retain: int) -> Reduced:
+        hidden = patches.hidden
+        places, goes_to = bipartite_groups(patches.keys, retain, self.rounds)
+        member = goes_to.unsqueeze(1) == places.unsqueeze(2)  # [B, retain, S]
+        weights = member / member.sum(dim=2, keepdim=True)
+        with without_autocast(weights):
+            tokens = (weights @ at_least_float32(hidden)).to(hidden.dtype)
+        return Reduced(
+            tokens, places, torch.searchsorted(places.contiguous(), goes_to.contiguous())
+        )
 
 
-def bipartite_groups(keys: Tensor, retain: int) -> tuple[Tensor, Tensor]:
+def bipartite_groups(keys: Tensor, retain: int, rounds: int) -> tuple[Tensor, Tensor]:
     """Which tokens stay, `[B, retain]` ascending, and the one that each went into, `[B, S]`."""
     keys = at_least_float32(keys)
     batch, count = keys.shape[:2]
     group = place = torch.arange(count, device=keys.device).expand(batch, -1)
-    at_once = -(-(count - retain) // ROUNDS)
+    at_once = -(-(count - retain) // rounds)
     while (left := place.shape[1]) > retain:
         merges = min(at_once, left - retain, left // 2)
         keys, place, moved = _merge(keys, place, merges, count)

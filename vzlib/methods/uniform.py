@@ -1,17 +1,21 @@
 """Patches on an even grid: the control that knows only where a patch is."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from vzlib.methods.before import Patches, Pruning
 from vzlib.methods.grid import columns_by_row, side_of
-from vzlib.methods.patches import patches_of
-from vzlib.tokens.evidence import Encoded
 
 
-def uniform(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
+@dataclass(frozen=True)
+class Uniform(Pruning):
     """Patches on an even grid, the same for every image. Raises ValueError if no square."""
-    patches = patches_of(encoded, retain, has_cls).hidden
-    return patches[:, even_grid(patches.shape[1], retain).to(patches.device)]
+
+    def choose(self, patches: Patches, retain: int) -> Tensor:
+        batch, count = patches.hidden.shape[:2]
+        return even_grid(count, retain).to(patches.hidden.device).expand(batch, -1)
 
 
 def even_grid(patches: int, retain: int) -> Tensor:

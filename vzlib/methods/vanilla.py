@@ -1,15 +1,21 @@
 """No reduction."""
 
-from torch import Tensor
+from dataclasses import dataclass
 
-from vzlib.methods.patches import patches_of
+import torch
+
+from vzlib.methods.before import OfPatches, Patches
 from vzlib.tokens import BudgetError
-from vzlib.tokens.evidence import Encoded
+from vzlib.tokens.evidence import Reduced
 
 
-def vanilla(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
-    """Every patch, as stock LLaVA; `retain` must be their number. Raises BudgetError."""
-    patches = patches_of(encoded, retain, has_cls).hidden
-    if retain != patches.shape[1]:
-        raise BudgetError(f"vanilla keeps all {patches.shape[1]} patches, not {retain}")
-    return patches
+@dataclass(frozen=True)
+class Vanilla(OfPatches):
+    """Every patch, as stock LLaVA; `retain` must be their number."""
+
+    def reduce_patches(self, patches: Patches, retain: int) -> Reduced:
+        batch, count = patches.hidden.shape[:2]
+        if retain != count:
+            raise BudgetError(f"vanilla keeps all {count} patches, not {retain}")
+        everywhere = torch.arange(count, device=patches.hidden.device).expand(batch, -1)
+        return Reduced(patches.hidden, everywhere, everywhere)

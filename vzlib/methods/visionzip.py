@@ -1,18 +1,93 @@
-"""VisionZip (arXiv 2412.04467), with either of its two merge rules."""
+"""VisionZip (arXiv 2412.04467), with each of its choices as a hyper-parameter."""
 
-from torch import Tensor
+from dataclasses import dataclass
+from typing import Literal
 
-from vzlib.tokens import Budget, select_and_merge
-from vzlib.tokens.evidence import Encoded
+import torch
+
+from vzlib.methods.before import NOTHING, Before, Further, check_retain, sources_of
+from vzlib.methods.method import Count, Share
+from vzlib.tokens import Budget, merge_contextual, select_dominant
+from vzlib.tokens.budget import PAPER_DOMINANT, PAPER_TOTAL
+from vzlib.tokens.evidence import Encoded, Reduced
+from vzlib.tokens.merging import MergeRule, Similarity, Spacing, take_tokens
 
 
-def visionzip(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
-    """VisionZip as released: 54:10, CLS kept, contextual = target + mean of what it merges."""
-    budget = Budget.retain(retain, has_cls=has_cls)
-    return select_and_merge(*encoded, budget, "code").tokens
+@dataclass(frozen=True)
+class VisionZip(Before):
+    """The tokens that receive most attention as they are, the others merged into a few more.
 
+    The defaults are those of the released code; the paper's text merges by `merge="paper"`.
 
-def visionzip_paper(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
-    """VisionZip as written: contextual = mean of the whole group (Algorithm 2)."""
-    budget = Budget.retain(retain, has_cls=has_cls)
-    return select_and_merge(*encoded, budget, "paper").tokens
+    contextual: share of the budget that merged tokens get, rounded, but one dominant token stays.
+    merge: "code" adds the mean of what merges to its target, "paper" averages target and all.
+    compared: what says where a leftover goes: keys or hidden states; "nothing" keeps the targets as
+        they are and drops all other leftovers.
+    similarity, spacing: as of `vzlib.tokens.merge_contextual`.
+    cls: whether the CLS token, where there is one, stays. It rates the patches in any case.
+    layer: the block, from 1, whose attention selects; None for that of the layer that is read.
+    """
+
+    contextual: Share = 1 - PAPER_DOMINANT / PAPER_TOTAL
+    merge: MergeRule = "code"
+    compared: Literal["keys", "hidden", "nothing"] = "keys"
+    similarity: Similarity = "cosine"
+    spacing: Spacing = "stride"
+    cls: bool = True
+    layer: Count | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return () if self.layer is None else ("received",)
+
+    def budget(self, retain: int, has_cls: bool) -> Budget:
+        """How `retain` tokens are split. has_cls: whether the tower has a CLS token."""
+        contextual = min(round(self.contextual * retain), retain - 1)
+        return Budget(retain - contextual, contextual, cls=has_cls and self.cls)
+
+    def reduce(
+        self,
+        encoded: Encoded,
+        retain: int,
+        *,
+        has_cls: bool,
+        seed: int = 0,
+        further: Further = NOTHING,
+    ) -> Reduced:
+        """As of `Before`; CLS is among the tokens unless it is left out."""
+        self.check_given(further)
+        left_out = int(has_cls and not self.cls)
+        scores = encoded.scores if self.layer is None else self._scores(further)
+        hidden, scores, keys = (
+            part[:, left_out:] for part in (encoded.hidden, scores, encoded.keys)
+        )
+        check_retain(retain, hidden.shape[1], "tokens")
+        budget = self.budget(retain, has_cls)
+        kept = select_dominant(scores, budget.dominant, cls=budget.cls)
+        contextual, targets, assignment = merge_contextual(
+            hidden,
+            hidden if self.compared == "hidden" else keys,
+            kept,
+            budget.contextual,
+            self.merge,
+            similarity=self.similarity,
+            spacing=self.spacing,
+        )
+        places = torch.cat([kept, targets], dim=1)
+        sources = sources_of(places, hidden.shape[1])
+        if self.compared == "nothing":
+            contextual = take_tokens(hidden, targets)
+        else:
+            sources = torch.where(assignment < 0, sources, assignment + budget.dominant)
+        tokens = torch.cat([take_tokens(hidden, kept), contextual], dim=1)
+        dropped = sources.new_full((len(sources), left_out), -1)
+        return Reduced(tokens, places + left_out, torch.cat([dropped, sources], dim=1))
+
+    def _scores(self, further: Further) -> torch.Tensor:
+        received = further.received
+        assert received is not None and self.layer is not None
+        if self.layer > received.shape[1]:
+            raise ValueError(
+                f"layer={self.layer} must be between 1 and {received.shape[1]}, the tower's blocks"
+            )
+        return received[:, self.layer - 1]

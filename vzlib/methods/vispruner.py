@@ -1,18 +1,18 @@
 """VisPruner: important patches by attention, diverse ones among the rest."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from vzlib.methods.patches import cosine, patches_of
-from vzlib.tokens.evidence import Encoded
-from vzlib.tokens.merging import take_tokens
-
-IMPORTANT = 0.5  # share of the budget chosen by attention, the released default
-DROPPED = 8  # duplicates removed at a time, as released
+from vzlib.methods.before import Patches, Pruning
+from vzlib.methods.method import Count, Share
+from vzlib.methods.similarity import cosine
 
 
-def vispruner(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) -> Tensor:
-    """Half of the tokens by CLS attention, half by being unlike each other, in raster order.
+@dataclass(frozen=True)
+class VisPruner(Pruning):
+    """Half of the tokens by CLS attention, half by being unlike each other.
 
     Published (arXiv 2412.01818, ICCV 2025, and the released code): the most attended half of the
     budget is kept. The rest, most attended first, is thinned until the other half is left: of the
@@ -22,23 +22,27 @@ def vispruner(encoded: Encoded, retain: int, *, has_cls: bool, seed: int = 0) ->
     with smaller rounds. Without a CLS token, the mean attention received.
     Checked against: a plain loop over single images; the important half is FasterVLM's choice at
     half the budget; a duplicate goes first; the tokens are less alike than FasterVLM's.
+
+    important: share of the budget chosen by attention. dropped: duplicates removed at a time.
     """
-    patches = patches_of(encoded, retain, has_cls)
-    important = int(retain * IMPORTANT)
-    ranked = patches.scores.argsort(dim=1, descending=True, stable=True)
-    similarity = cosine(patches.hidden, patches.hidden)
-    rest = _distinct(similarity, ranked[:, important:], retain - important)
-    index = torch.cat([ranked[:, :important], rest], dim=1).sort(dim=1).values
-    return take_tokens(patches.hidden, index)
 
+    important: Share = 0.5
+    dropped: Count = 8
 
-def _distinct(similarity: Tensor, tokens: Tensor, count: int) -> Tensor:
-    """`count` of the `tokens` [B, R] that are unlike the others, by `similarity` [B, S, S]."""
-    image = torch.arange(len(tokens), device=tokens.device)[:, None, None]
-    while (left := tokens.shape[1]) > count:
-        even, odd = tokens[:, ::2], tokens[:, 1::2]
-        closest = similarity[image, even[:, :, None], odd[:, None, :]].amax(dim=2)
-        dropped = min(DROPPED, left - count, left // 2)
-        staying = closest.argsort(dim=1, descending=True, stable=True)[:, dropped:]
-        tokens = torch.cat([even.gather(1, staying), odd], dim=1)
-    return tokens
+    def choose(self, patches: Patches, retain: int) -> Tensor:
+        important = int(retain * self.important)
+        ranked = patches.scores.argsort(dim=1, descending=True, stable=True)
+        similarity = cosine(patches.hidden, patches.hidden)
+        rest = self._distinct(similarity, ranked[:, important:], retain - important)
+        return torch.cat([ranked[:, :important], rest], dim=1).sort(dim=1).values
+
+    def _distinct(self, similarity: Tensor, tokens: Tensor, count: int) -> Tensor:
+        """`count` of the `tokens` [B, R] that are unlike the others, by `similarity` [B, S, S]."""
+        image = torch.arange(len(tokens), device=tokens.device)[:, None, None]
+        while (left := tokens.shape[1]) > max(count, 1):
+            even, odd = tokens[:, ::2], tokens[:, 1::2]
+            closest = similarity[image, even[:, :, None], odd[:, None, :]].amax(dim=2)
+            dropped = min(self.dropped, left - count, left // 2)
+            staying = closest.argsort(dim=1, descending=True, stable=True)[:, dropped:]
+            tokens = torch.cat([even.gather(1, staying), odd], dim=1)
+        return tokens[:, :count]

@@ -10,12 +10,12 @@ from tests import tiny
 from vzlib import results, scenes
 from vzlib.evaluation import evaluate as evaluation
 from vzlib.experiments.dominant_contextual import measure, tell
-from vzlib.experiments.dominant_contextual.variants import EncodedByLayer, encode_by_layer
-from vzlib.methods.visionzip import visionzip, visionzip_paper
+from vzlib.methods.before import Further
+from vzlib.methods.visionzip import VisionZip
 from vzlib.models import load
-from vzlib.models.towers import encode
 from vzlib.notebooks import settings
 from vzlib.tokens import BudgetError
+from vzlib.tokens.evidence import Encoded
 
 
 def chosen(folder, **changes):
@@ -24,15 +24,14 @@ def chosen(folder, **changes):
 
 
 def test_answers_belong_to_the_tokens_they_are_named_after(tiny_folder, own_store, monkeypatch):
-    encoded = EncodedByLayer(torch.randn(1, 37, 8), torch.rand(1, 37), torch.randn(1, 37, 4))
-    encoded.received = torch.rand(1, 4, 37)
+    encoded = Encoded(torch.randn(1, 37, 8), torch.rand(1, 37), torch.randn(1, 37, 4))
+    given = {"has_cls": True, "further": Further(received=torch.rand(1, 4, 37))}
 
-    def evaluate(loaded, ways, asked, look):
+    def evaluate(loaded, ways, asked):
         """One row per way and question; the score tells the tokens of the way apart."""
-        assert look is (encode if ways[0].name == ways[-1].name else encode_by_layer)
         found = []
         for way in ways:
-            tokens = way.before(encoded, 0)
+            tokens = way.before.reduce(encoded, way.retain, **given).tokens
             told = {"way": way.name, "answer": "x", "score": float(tokens.sum())}
             found.append(told | dict.fromkeys(("at_input", "average"), tokens.shape[1]))
         questions = [(one.name, q.task, q.text) for one in asked for q in one.questions]
@@ -51,8 +50,8 @@ def test_answers_belong_to_the_tokens_they_are_named_after(tiny_folder, own_stor
     assert rows.loc[rows["factor"] == "layer", "layer"].unique().tolist() == [1, 2, 4]
     by_total = rows.groupby(["factor", "total"])["score"].unique()
     for total in (16, 24):
-        for factor, method in (("released", visionzip), ("merge rule", visionzip_paper)):
-            expected = float(method(encoded, total, has_cls=True).sum())
+        for factor, merge in (("released", "code"), ("merge rule", "paper")):
+            expected = float(VisionZip(merge=merge).reduce(encoded, total, **given).tokens.sum())
             assert by_total[factor, total].tolist() == [expected]
     assert by_total["all tokens", 36].tolist() == [float(encoded.hidden[:, 1:].sum())]
 

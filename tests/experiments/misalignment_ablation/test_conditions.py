@@ -20,45 +20,50 @@ def encoded(batch=2, tokens=577, seed=0):
     return Encoded(hidden, torch.rand(batch, tokens, generator=generator), keys)
 
 
+def offered(condition, image, cls=True, seed=0):
+    """What a condition makes of 576 patches."""
+    reduction, retain = offer(condition, patches=576, **SIZES)
+    return reduction.reduce(image, retain, has_cls=cls, seed=seed)
+
+
 @pytest.mark.parametrize(
     ("condition", "count"),
     [("baseline", 576), ("ex1", 526), ("ex1 random", 526), ("ex2", 128), ("ex2 random", 128)],
 )
 def test_what_is_offered_are_the_patches_it_says(condition, count):
-    image, chosen = encoded(), offer(condition, cls=True, **SIZES)
-    tokens = chosen(image, 0)
-    assert chosen.patches.shape == (2, count) and (chosen.patches.diff(dim=1) > 0).all()
+    image = encoded()
+    tokens, places, _ = offered(condition, image)
+    assert places.shape == (2, count) and (places.diff(dim=1) > 0).all() and places.min() > 0
     for row in range(2):
-        assert torch.equal(tokens[row], image.hidden[row, chosen.patches[row] + 1])
+        assert torch.equal(tokens[row], image.hidden[row, places[row]])
 
 
 def test_ex1_offers_all_but_the_most_attended_and_ex2_nothing_but_them():
     image = encoded(1)
     ranked = image.scores[0, 1:].argsort(descending=True).tolist()
     for condition, expected in (("ex1", ranked[50:]), ("ex2", ranked[:128])):
-        chosen = offer(condition, cls=True, **SIZES)
-        chosen(image, 0)
-        assert chosen.patches[0].tolist() == sorted(expected)
+        assert (offered(condition, image).places[0] - 1).tolist() == sorted(expected)
 
 
 def test_random_patches_follow_the_seed_and_differ_between_images():
-    chosen, drawn = offer("ex2 random", cls=False, **SIZES), []
-    for seed in (0, 0, 1):
-        chosen(encoded(tokens=576), seed)
-        drawn.append(chosen.patches)
+    drawn = [
+        offered("ex2 random", encoded(tokens=576), cls=False, seed=seed).places
+        for seed in (0, 0, 1)
+    ]
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0][0], drawn[0][1])
 
 
 @pytest.mark.parametrize(("condition", "count"), [("ex2 zipped", 128), ("visionzip", 64)])
 def test_tokens_of_visionzip_are_those_of_the_registered_method(condition, count):
-    image, chosen = encoded(), offer(condition, cls=True, **SIZES)
-    expected = method("visionzip")(image, count, has_cls=True, seed=0)
-    assert torch.equal(chosen(image, 0), expected)
-    assert (chosen.patches[:, 0] == -1).all() and (chosen.patches[:, 1:] >= 0).all()
-    own = torch.stack([image.hidden[row, chosen.patches[row] + 1] for row in range(2)])
+    image = encoded()
+    tokens, places, _ = offered(condition, image)
+    expected = method("visionzip").reduce(image, count, has_cls=True, seed=0).tokens
+    assert torch.equal(tokens, expected)
+    assert (places[:, 0] == 0).all() and (places[:, 1:] > 0).all()
+    own = torch.stack([image.hidden[row, places[row]] for row in range(2)])
     dominant = round(count * 54 / 64)
-    assert torch.equal(chosen(image, 0)[:, :dominant], own[:, :dominant])
+    assert torch.equal(tokens[:, :dominant], own[:, :dominant])
 
 
 @pytest.mark.parametrize("selector", ["sparsevlm", "fastv"])

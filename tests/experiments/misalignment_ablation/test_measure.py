@@ -102,14 +102,15 @@ def test_kept_tokens_are_traced_to_dominant_patches_and_things():
     things = tuple(range(2))
     masks = [np.flatnonzero(scene.object_patches(number)) for number in things]
     bare = np.setdiff1d(np.arange(576), np.concatenate(masks))
-    offered = np.concatenate([[-1], masks[0][:1], bare[:3]])  # CLS, one of a thing, three others
+    places = np.concatenate([[-1], masks[0][:1], bare[:3]]) + 1  # CLS, one of a thing, three others
+    given = torch.tensor(places)
     asked = Asked("scene", scene.image, (Question("t", "?", ("a",), things),) * 3, scene)
 
     def kept(*places):
-        return Verdict(1.0, (5, len(places)), (torch.arange(5), torch.tensor(places)))
+        return Verdict(1.0, (5, len(places)), (given, given[list(places)]))
 
-    verdicts = [kept(0, 1, 2), kept(3, 4), Verdict(0.0, (5, 5))]
-    found = list(measure._rows(asked, verdicts, offered, dominant=bare[:1], patches=576))
+    verdicts = [kept(0, 1, 2), kept(3, 4), kept(0, 1, 2, 3, 4)]
+    found = list(measure._rows(asked, verdicts, dominant=bare[:1] + 1, cls=1, patches=576))
     by_layer, dominant, chance, covered = zip(*(row[-4:] for row in found), strict=True)
     assert by_layer == ("5/3", "5/2", "5/5")
     assert dominant == (50, 0, 25) and chance == (25, 25, 25)

@@ -35,11 +35,16 @@ def test_all_stands_for_every_method_that_can_meet_a_budget(scene_folder):
 
 def test_a_new_method_is_one_file_and_one_row(scene_folder, own_store, tmp_path, monkeypatch):
     (tmp_path / "first_patches.py").write_text(
-        "def first_patches(encoded, retain, *, has_cls, seed=0):\n"
-        "    return encoded.hidden[:, int(has_cls) :][:, :retain]\n"
+        "from dataclasses import dataclass\n"
+        "import torch\n"
+        "from vzlib.methods.before import Pruning\n"
+        "@dataclass(frozen=True)\n"
+        "class FirstPatches(Pruning):\n"
+        "    def choose(self, patches, retain):\n"
+        "        return torch.arange(retain).expand(len(patches.hidden), -1)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    row = registry.Row("first_patches:first_patches", "first patches", "control")
+    row = registry.Row("first_patches:FirstPatches", "first patches", "control")
     monkeypatch.setitem(registry.METHODS, "first", row)
     assert "first" in settings(scene_folder, methods="all").chosen
     rows = measure.measure(settings(scene_folder, methods=("visionzip", "first")))
@@ -68,7 +73,8 @@ def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
         ("divprune", {"divprune"}),
         ("visionzip", {"visionzip", "visionzip-paper"}),
         ("fastv", {"fastv"}),
-        ("patches", set(registry.names()) - {"visionzip-paper", "visionzip"}),
+        ("similarity", {"divprune", "vispruner", "prumerge-plus", "tome"}),
+        ("grid", {"uniform", "pooling"}),
     ],
 )
 def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edited, expected):
@@ -82,8 +88,6 @@ def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edi
             for root in (REPOSITORY, tmp_path)
         )
         changed |= {name} if before != after else set()
-    if edited == "patches":
-        expected = {name for name in expected if registry.row(name).place == "before"}
     assert changed == expected
 
 

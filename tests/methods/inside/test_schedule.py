@@ -54,7 +54,7 @@ FASTV = [
 
 @pytest.mark.parametrize("tokens, full, keep, removed", FASTV)
 def test_fastv_at_the_budgets_of_the_tables(tokens, full, keep, removed):
-    fitted = FastV.for_average(tokens, *PUBLISHED, full_layers=full)
+    fitted = FastV(full).for_average(tokens, *PUBLISHED)
     by_layer = counts(fitted.method)
     assert by_layer == (576,) * full + (round(keep),) * (32 - full)
     assert 100 * fitted.method.removed == pytest.approx(removed, abs=0.15)
@@ -101,23 +101,23 @@ def test_schedules_scale_by_one_rule():
 @pytest.mark.parametrize("counting", ["inputs", "outputs"])
 def test_every_average_within_reach_is_met(kind, shape, counting):
     with pytest.raises(OutOfReach) as refusal:
-        kind.for_average(-1, *shape, counting=counting)
+        kind().for_average(-1, *shape, counting=counting)
     low = refusal.value.nearest.average
     for part in range(11):
         wanted = low + (shape.visual - low) * part / 10
-        fitted = kind.for_average(wanted, *shape, counting=counting)
+        fitted = kind().for_average(wanted, *shape, counting=counting)
         by_layer = counts(fitted.method, shape)
         assert layer_average(by_layer, counting) == fitted.average
         # The coarsest step: one token more or less in every pruned layer, with what it recycles.
         assert abs(fitted.average - wanted) <= (0.5 if shape.visual > 100 else 1)
         assert fitted.method.written_for == shape
         assert by_layer[-1] >= 1 and sorted(by_layer, reverse=True) == list(by_layer)
-    assert counts(kind.for_average(shape.visual, *shape).method, shape)[-1] == shape.visual
+    assert counts(kind().for_average(shape.visual, *shape).method, shape)[-1] == shape.visual
 
 
 @pytest.mark.parametrize("tokens", [64, 128, 192])
 def test_sparsevlm_fitted_to_a_released_name_is_near_the_released_list(tokens):
-    fitted = SparseVLM.for_average(tokens, *PUBLISHED, counting="outputs").method
+    fitted = SparseVLM().for_average(tokens, *PUBLISHED, counting="outputs").method
     released = SparseVLM.released(tokens)
     assert fitted.voting == released.voting
     off = [abs(a - b) for a, b in zip(fitted.keep, released.keep, strict=True)]
@@ -125,49 +125,53 @@ def test_sparsevlm_fitted_to_a_released_name_is_near_the_released_list(tokens):
 
 
 def test_the_layers_that_vote_can_be_chosen():
-    fitted = SparseVLM.for_average(300, *PICO, voting=(0, 1, 2))
+    fitted = SparseVLM(voting=(0, 1, 2), written_for=PICO).for_average(300, *PICO)
     assert counts(fitted.method, PICO)[1] < 576
     assert fitted.average == pytest.approx(300, abs=0.5)
-    assert counts(FastV.for_average(128, *PICO, full_layers=1).method, PICO)[1] == 38
+    assert counts(FastV(1, written_for=PICO).for_average(128, *PICO).method, PICO)[1] == 38
     with pytest.raises(BudgetError, match="at most 5, as the schedule is written for 6 layers"):
-        SparseVLM.for_average(300, *PICO, voting=(1, 2, 5))
+        SparseVLM(voting=(1, 2, 5), written_for=PICO)
 
 
 def test_what_cannot_be_met_names_the_nearest():
     with pytest.raises(
         BudgetError, match=r"average of 64 .*6 layers.* FastV allows 192\.67 to 576"
     ):
-        FastV.for_average(64, *PICO)
+        FastV().for_average(64, *PICO)
     with pytest.raises(OutOfReach, match=r"32 layers.*144\.75 to 576") as refusal:
-        PyramidDrop.for_average(64, *PUBLISHED)
+        PyramidDrop().for_average(64, *PUBLISHED)
     nearest = refusal.value.nearest
     assert counts(nearest.method)[-1] == 1 and "PyramidDrop" in str(nearest)
     assert str(nearest) in str(refusal.value) and str(nearest.method) in str(nearest)
     with pytest.raises(OutOfReach, match="577"):
-        SparseVLM.for_average(577, *PUBLISHED)
+        SparseVLM().for_average(577, *PUBLISHED)
 
 
 def test_impossible_schedules_are_refused_where_they_are_written():
-    for removed in (-0.1, 1, 1.5):
-        with pytest.raises(BudgetError, match=f"removed={removed} "):
+    for removed in (-0.1, 1, 1.5, "half", None, float("nan")):
+        with pytest.raises(ValueError, match=f"FastV: removed={removed!r} should be "):
             FastV(removed=removed)
-    for full in (0, 32):
-        with pytest.raises(BudgetError, match=f"full_layers={full} .*1 and 31"):
+    for full in (0, -1, 2.0, True):
+        with pytest.raises(ValueError, match=f"full_layers={full} should be "):
             FastV(full)
+    with pytest.raises(BudgetError, match=r"\(32,\) must ascend from at least 1 to at most 31"):
+        FastV(32)
     with pytest.raises(BudgetError, match="1 stages need at least 2 layers, not 1"):
         FastV().stages(1, 576)
     with pytest.raises(BudgetError, match="3 stages need at least 4 layers, not 3"):
         SparseVLM.released(64).stages(3, 576)
-    for keep in [(0, 1, 1), (3, 2)]:
-        with pytest.raises(BudgetError, match="keep="):
+    for keep in [(0, 1, 1), (3, 2), 3, (3, 2, 1.5)]:
+        with pytest.raises(ValueError, match="keep="):
             SparseVLM(keep)
     for voting in [(2, 2, 3), (2, 6, 31), (-1, 2, 3)]:
         with pytest.raises(BudgetError, match="must ascend from at least 1 to at most 31"):
             SparseVLM((3, 2, 1), voting)
     for shares in [(0.5, 0.6, 0.1), (0.5, 0.2), (1.2, 0.2, 0.1), (0.5, 0.2, 0)]:
-        with pytest.raises(BudgetError, match="keep="):
+        with pytest.raises(ValueError, match="keep="):
             PyramidDrop(keep=shares)
-    with pytest.raises(BudgetError, match="bias=-1"):
+    with pytest.raises(BudgetError, match="three layers"):
+        SparseVLM((9, 5), (2, 6)).for_average(64, *PUBLISHED)
+    with pytest.raises(ValueError, match="bias=-1"):
         AdaptiveSparseVLM(1, -1)
     with pytest.raises(BudgetError, match=r"retain=100 .*nearest is 128 of 192, 128, 64"):
         SparseVLM.released(100)
@@ -191,7 +195,7 @@ def test_rank_adaptive_counts():
 
 def test_names():
     assert names("inside") == ["fastv", "sparsevlm", "sparsevlm-v1", "pyramiddrop"]
-    assert [method(name).__name__ for name in names("inside")] == [
+    assert [type(method(name)).__name__ for name in names("inside")] == [
         "FastV", "SparseVLM", "AdaptiveSparseVLM", "PyramidDrop",
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"sparse-vlm: unknown; did you mean sparsevlm"):

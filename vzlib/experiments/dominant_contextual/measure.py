@@ -59,11 +59,10 @@ def measure(settings: DominantContextual) -> pd.DataFrame:
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Scores and answers for each of several points of one total."""
-    from vzlib.evaluation.evaluate import evaluate
-    from vzlib.experiments.dominant_contextual.variants import choices, encode_by_layer
+    from vzlib.evaluation.evaluate import Way, evaluate
+    from vzlib.experiments.dominant_contextual.variants import choices
     from vzlib.models import load
     from vzlib.models.tower_parts import depth_of
-    from vzlib.models.towers import encode
 
     loaded = load.loaded(model)
     read = depth_of(loaded.tower, loaded.layer)
@@ -73,14 +72,14 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
         for point in points
         for choice, variant in choices(loaded, point["factor"], total).items()
     ]
-    ways = [variant.way(str(number), loaded.has_cls) for number, (*_, variant) in enumerate(found)]
-    look = encode_by_layer if any(variant.layer for *_, variant in found) else encode
-    rows = evaluate(loaded, ways, questions.read(source, each), look=look)
+    ways = [Way(str(number), *variant) for number, (*_, variant) in enumerate(found)]
+    rows = evaluate(loaded, ways, questions.read(source, each))
     number = rows.pop("way").astype(int)
-    told = [
-        (total, factor, choice, one.dominant, one.contextual, one.merge, one.layer or read)
-        for factor, choice, one in found
-    ]
+    told = []
+    for factor, choice, (one, retain) in found:
+        budget = one.budget(retain, loaded.has_cls)
+        counts = (budget.dominant, budget.contextual)
+        told.append((total, factor, choice, *counts, one.merge, one.layer or read))
     columns = ["total", "factor", "choice", "dominant", "contextual", "merge", "layer"]
     named = pd.DataFrame(told, columns=columns).loc[number].reset_index(drop=True)
     answers = pd.concat([named, rows], axis=1)

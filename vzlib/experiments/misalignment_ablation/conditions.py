@@ -1,86 +1,58 @@
-"""What the ablation of Table 5 offers a language model that chooses by the text.
+"""What the ablation of Table 5 offers a language model that chooses by the text."""
 
-An offer is a reduction before the language model that remembers which patches it gave, so that what
-is kept inside can be found again in the image.
-"""
-
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from vzlib.methods.before import Before, Patches, Pruning
 from vzlib.methods.fastv import FastV
 from vzlib.methods.inside.schedule import Method, Shape, visual_by_layer
 from vzlib.methods.sparsevlm import SparseVLM
-from vzlib.tokens import Budget, BudgetError, select_and_merge
-from vzlib.tokens.evidence import Encoded
-from vzlib.tokens.merging import take_tokens
-
-Rating = Callable[[Encoded, int], Tensor]
-Chosen = tuple[Tensor, Tensor]  # tokens [B, K, D], the patch of each [B, K]
+from vzlib.methods.visionzip import VisionZip
+from vzlib.tokens import BudgetError
 
 
-class Offer:
-    """A reduction for a `Way`. patches: `[B, K]` of its last batch, -1 for the CLS token."""
+@dataclass(frozen=True)
+class Ranked(Pruning):
+    """The patches next in rank after the `skipped` first ones.
 
-    def __init__(self, choose: Callable[[Encoded, int], Chosen]):
-        self._choose = choose
-        self.patches: Tensor
+    at_random: ranked by random numbers, the same on every device, instead of received attention.
+    """
 
-    def __call__(self, encoded: Encoded, seed: int) -> Tensor:
-        tokens, patches = self._choose(encoded, seed)
-        self.patches = patches.cpu()
-        return tokens
+    skipped: int = 0
+    at_random: bool = False
+
+    def choose(self, patches: Patches, retain: int) -> Tensor:
+        scores = patches.scores
+        if self.at_random:
+            draw = torch.rand(scores.shape, generator=torch.Generator().manual_seed(patches.seed))
+            scores = draw.to(scores.device)
+        ranked = scores.argsort(dim=1, descending=True, stable=True)
+        return ranked[:, self.skipped : self.skipped + retain].sort(dim=1).values
 
 
-def offer(condition: str, *, removed: int, offered: int, kept: int, cls: bool) -> Offer:
-    """What a condition offers; counts are patches (for "zipped" and "visionzip" tokens).
+def offer(
+    condition: str, *, patches: int, removed: int, offered: int, kept: int
+) -> tuple[Before, int]:
+    """What a condition offers by, and how many tokens.
 
     baseline: every patch. ex1: all but the `removed` most attended. ex2: the `offered` most
     attended. ex2 zipped: VisionZip's `offered` tokens as released, CLS and contextual ones among
-    them; these stand where their targets stood. visionzip, random: `kept` tokens.
-    The same with random instead of attention: ex1 random, ex2 random.
+    them. visionzip, random: `kept` tokens. ex1 random, ex2 random: by random numbers instead.
 
     Raises KeyError for another condition.
     """
-    if condition in ("ex2 zipped", "visionzip"):
-        budget = Budget.retain(offered if condition == "ex2 zipped" else kept, has_cls=cls)
-        return Offer(lambda encoded, seed: _zipped(encoded, budget))
-    ranks = {
-        "baseline": slice(None),
-        "ex1": slice(removed, None),
-        "ex1 random": slice(removed, None),
-        "ex2": slice(offered),
-        "ex2 random": slice(offered),
-        "random": slice(kept),
+    return {
+        "baseline": (Ranked(), patches),
+        "ex1": (Ranked(removed), patches - removed),
+        "ex1 random": (Ranked(removed, at_random=True), patches - removed),
+        "ex2": (Ranked(), offered),
+        "ex2 zipped": (VisionZip(), offered),
+        "ex2 random": (Ranked(at_random=True), offered),
+        "visionzip": (VisionZip(), kept),
+        "random": (Ranked(at_random=True), kept),
     }[condition]
-    rating: Rating = drawn if condition.endswith("random") else received
-
-    def choose(encoded: Encoded, seed: int) -> Chosen:
-        patches = Encoded(*(part[:, int(cls) :] for part in encoded))
-        ranked = rating(patches, seed).argsort(dim=1, descending=True, stable=True)
-        chosen = ranked[:, ranks].sort(dim=1).values
-        return take_tokens(patches.hidden, chosen), chosen
-
-    return Offer(choose)
-
-
-def received(patches: Encoded, seed: int) -> Tensor:
-    """The encoder's attention to each patch, `[B, P]`."""
-    return patches.scores
-
-
-def drawn(patches: Encoded, seed: int) -> Tensor:
-    """Random numbers `[B, P]`, the same on every device."""
-    draw = torch.rand(patches.scores.shape, generator=torch.Generator().manual_seed(seed))
-    return draw.to(patches.scores.device)
-
-
-def _zipped(encoded: Encoded, budget: Budget) -> Chosen:
-    zipped = select_and_merge(*encoded, budget)
-    places = torch.cat([zipped.kept, zipped.targets], dim=1)
-    return zipped.tokens, places - int(budget.cls)
 
 
 def inside(selector: str, kept: int, offered: int, whole: Shape) -> Method:
@@ -94,8 +66,8 @@ def inside(selector: str, kept: int, offered: int, whole: Shape) -> Method:
     Raises BudgetError for a language model with too few layers, or if no schedule ends there.
     """
     if selector == "fastv":
-        return FastV.for_average(kept, whole.layers, offered, counting="last").method
-    schedule = SparseVLM.for_average(kept, *whole, counting="last").method
+        return FastV().for_average(kept, whole.layers, offered, counting="last").method
+    schedule = SparseVLM().for_average(kept, *whole, counting="last").method
     given = Shape(whole.layers, offered)
     *first, last = schedule.keep
     # What is recycled depends on how many are dropped, so the last count may have to give way.

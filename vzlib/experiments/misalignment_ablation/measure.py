@@ -93,30 +93,22 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
     from vzlib.models import load
 
     loaded, whole = load.loaded(model), shape_of(model)
-    cls, first = loaded.has_cls, points[0]
+    cls, first = int(loaded.has_cls), points[0]
     sizes = {name: first[name] for name in ("removed", "offered", "kept")}
-    left = {"ex1": whole.visual - first["removed"], "ex2": first["offered"]}
-    offers = {
-        condition: offer(condition, cls=cls, **sizes)
-        for condition in dict.fromkeys(point["condition"] for point in points)
-    }
     ways = []
     for point in points:
         selector, condition = point["selector"], point["condition"]
-        visual = left.get(condition.split()[0], whole.visual)
-        method = None if selector == ALONE else inside(selector, first["kept"], visual, whole)
-        ways.append(Way(f"{selector}, {condition}", offers[condition], method))
+        method, visual = offer(condition, patches=whole.visual, **sizes)
+        selects = None if selector == ALONE else inside(selector, first["kept"], visual, whole)
+        ways.append(Way(f"{selector}, {condition}", method, visual, selects))
     found: list[list[Any]] = [[] for _ in points]
     asked = questions.read(source, first["each"])
     for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"]):
-        scores = encoded.scores[:, int(cls) :].cpu()
-        ranked = scores.argsort(dim=1, descending=True, stable=True)
-        for rows, point, by_image in zip(found, points, verdicts, strict=True):
-            given = offers[point["condition"]]
+        ranked = encoded.scores[:, cls:].cpu().argsort(dim=1, descending=True, stable=True) + cls
+        for rows, by_image in zip(found, verdicts, strict=True):
             for image, own in enumerate(by_image):
                 dominant = ranked[image, : first["kept"]].numpy()
-                patches = given.patches[image].numpy()
-                rows += _rows(images[image], own, patches, dominant, whole.visual)
+                rows += _rows(images[image], own, dominant, cls, whole.visual)
     columns = [
         "task", "image", "question", "answer", "score", "at_input", "average", "by_layer",
         "dominant", "chance", "covered",
@@ -126,16 +118,15 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
 
 
 def _rows(
-    asked: Any, verdicts: Sequence[Any], offered: np.ndarray, dominant: np.ndarray, patches: int
+    asked: Any, verdicts: Sequence[Any], dominant: np.ndarray, cls: int, patches: int
 ) -> Iterator[tuple[Any, ...]]:
     """A row per question about one image.
 
-    offered: `[K]` patch of each token at the input, -1 for none. dominant: the most attended ones.
+    dominant: the most attended of the tower's tokens. cls: how many come before the patches.
     """
-    chance = 100 * np.isin(offered[offered >= 0], dominant).mean()
     for question, one in zip(asked.questions, verdicts, strict=True):
-        kept = offered if one.places is None else offered[one.places[-1].cpu().numpy()]
-        kept = kept[kept >= 0]
+        offered, kept = (one.places[layer].cpu().numpy() for layer in (0, -1))
+        offered, kept = offered[offered >= cls], kept[kept >= cls]
         ((answer, _),) = Counter(question.answers).most_common(1)
         yield (
             question.task,
@@ -147,8 +138,8 @@ def _rows(
             sum(one.counts) / len(one.counts),
             "/".join(map(str, one.counts)),
             100 * np.isin(kept, dominant).mean(),
-            chance,
-            _covered(asked, question, kept, patches),
+            100 * np.isin(offered, dominant).mean(),
+            _covered(asked, question, kept - cls, patches),
         )
 
 

@@ -107,19 +107,20 @@ def _modules(point: Mapping[str, Any]) -> set[str]:
 
 
 def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> list[Any]:
-    from vzlib.evaluation.evaluate import Way, before, evaluate
+    from vzlib.evaluation.evaluate import Way, evaluate
     from vzlib.models import load
 
     loaded = load.loaded(model)
-    cls, visual = loaded.has_cls, loaded.patches
-    everything = before(VANILLA, visual, cls)  # one for all, so that they share its work
+    everything = registry.method(VANILLA)
     ways: dict[int, list[Way]] = {}
     for number, point in enumerate(points):
-        name, tokens, inside = point["method"], point["tokens"], None
+        name, tokens = point["method"], point["tokens"]
         if _is_inside(name):
             inside = _schedule(name, tokens, point["equalise"], shape_of(model)).method
-        reduction = everything if inside else before(name, int(tokens), cls)
-        ways.setdefault(point["seed"], []).append(Way(str(number), reduction, inside))
+            way = Way(str(number), everything, loaded.patches, inside)
+        else:
+            way = Way(str(number), registry.method(name), int(tokens))
+        ways.setdefault(point["seed"], []).append(way)
     found: dict[int, Any] = {}
     for seed, own in ways.items():
         asked = questions.read(source, points[0]["each"])

@@ -33,15 +33,14 @@ def measure(settings: TokenBudget, retain: int = 64) -> pd.DataFrame:
 
 
 def _measure(model: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
-    from vzlib.evaluation.evaluate import Way, before, evaluate
+    from vzlib.evaluation.evaluate import Way, evaluate
     from vzlib.models import load
 
     loaded = load.loaded(model)
-    cls, visual = loaded.has_cls, loaded.patches
     asked = list(questions.read(source, point["each"]))
     count = sum(len(one.questions) for one in asked)
-    tokens = {"vanilla": visual, "visionzip": point["retain"]}
-    ways = {name: Way(name, before(name, retain, cls)) for name, retain in tokens.items()}
+    tokens = {"vanilla": loaded.patches, "visionzip": point["retain"]}
+    ways = {name: Way(name, registry.method(name), retain) for name, retain in tokens.items()}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(ROUNDS + 1):
         for name, way in ways.items():

@@ -9,6 +9,8 @@ ROWS ?=
 PUBLISH ?=
 # Notebooks at once, by default; a model of the paper's size fills the machine alone.
 AT_ONCE := $(or $(JOBS),$(if $(filter paper,$(SCALE)),1,2))
+# A test process for every core, each with one thread.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist worksteal
 WHAT = --scale $(SCALE) --jobs $(AT_ONCE) $(if $(PUBLISH),--publish) $(NOTEBOOKS)
 BIN := .venv/bin
 READY := .venv/ready
@@ -38,10 +40,10 @@ test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-slow: $(READY)  ## run the slow tests
-	$(BIN)/python -m pytest -q -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
+	$(PYTEST) -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -7,15 +7,14 @@ import pandas as pd
 
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding
-from vzlib.experiments.claims.settings import Claims
-from vzlib.notebooks import analysis
+from vzlib.notebooks import analysis, settings
 
 
 class Given(Evidence):
     """Rows of one function of one notebook; whatever else is asked for is an error."""
 
     def __init__(self, notebook: str, rows: pd.DataFrame, function: str = "measure", **only: Any):
-        super().__init__(Claims())
+        super().__init__(settings("15_claims"))
         module = importlib.import_module(f"vzlib.experiments.{analysis(notebook)}.measure")
         assert callable(getattr(module, function))
         self.there, self.given = (notebook, function, only), rows

@@ -14,17 +14,6 @@ from vzlib.paths import NOTEBOOKS, PARAMETERS
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 CODE_LINES = 60
 # The parameters cell gives every setting, so that the class needs no values of its own.
-ONE_PLACE = (
-    "00_quickstart",
-    "01_redundancy",
-    "02_attention_by_layer",
-    "03_softmax_gradient",
-    "04_feature_misalignment",
-    "05_misalignment_ablation",
-    "06_token_budget",
-    "07_dominant_contextual",
-)
-
 every_notebook = pytest.mark.parametrize("name", NAMES)
 
 
@@ -125,7 +114,7 @@ def test_opened_and_run_it_asks_for_the_default_scale(name):
     assert default.items() <= cell.items()
 
 
-@pytest.mark.parametrize("name", ONE_PLACE)
+@every_notebook
 def test_defaults_are_kept_in_one_place(name):
     fields = settings_class(name.partition("_")[2]).model_fields
     assert [field for field, told in fields.items() if not told.is_required()] == []

@@ -51,7 +51,6 @@ def test_claims_have_an_id_and_a_place():
     assert claims.index.is_unique
     assert claims.loc["C15", "paper_value"] == "94.0"
     assert (claims["where"] != "").all()
-    assert paper.headline_numbers().loc["H02", "value"] == 8
 
 
 def test_score():

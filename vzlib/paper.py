@@ -43,11 +43,6 @@ def exceptions() -> pd.DataFrame:
     return pd.read_csv(PAPER / "known_exceptions.csv", dtype=str, keep_default_na=False)
 
 
-def headline_numbers() -> pd.DataFrame:
-    """The numbers of the running text, by id."""
-    return pd.read_csv(PAPER / "headline_numbers.csv", index_col="id")
-
-
 def score(
     model: str,
     method: str,

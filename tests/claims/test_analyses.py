@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 
 from vzlib.claims.evidence import Evidence
-from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.dominant_contextual import claims as dominant_contextual
 from vzlib.experiments.efficiency import claims as efficiency
 from vzlib.experiments.efficiency import verdicts as efficiency_verdicts
 from vzlib.experiments.misalignment_ablation import claims as misalignment_ablation
+from vzlib.notebooks import settings
 
 
 class Given(Evidence):
     """Evidence with made-up rows of one notebook, by function; gives no more than is asked for."""
 
     def __init__(self, notebook, rows):
-        super().__init__(Claims())
+        super().__init__(settings("15_claims"))
         self.notebook, self.given = notebook, rows
 
     def rows(self, notebook, function="measure", **only):

@@ -122,4 +122,4 @@ def test_unknown_rows_and_devices_are_refused(capsys):
     assert main(["bench", "prefil"]) == 2
     assert "unknown rows: prefil; allowed: select_and_merge" in capsys.readouterr().err
     assert main(["bench", "--device", "gpu"]) == 2
-    assert "'gpu' cannot be timed" in capsys.readouterr().err
+    assert "device='gpu' is unknown; allowed: auto, cpu, cuda" in capsys.readouterr().err

@@ -90,5 +90,5 @@ def test_devices_have_names_and_unknown_ones_are_refused():
     assert choose("cpu") == CPU
     assert precision("float32", CPU) == torch.float32
     for name in ("gpu", "meta", "cuda:1"):
-        with pytest.raises(ValueError, match=f"'{name}' cannot be timed; allowed: auto, cpu, cuda"):
+        with pytest.raises(ValueError, match=f"'{name}'.*allowed: auto, cpu"):
             choose(name)

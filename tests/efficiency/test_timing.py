@@ -114,12 +114,11 @@ def test_the_ratio_is_that_of_the_medians_and_its_interval_holds_the_truth():
 def test_what_scatters_too_widely_is_refused_with_its_numbers():
     steady, wild = np.full(20, 1.0), np.array([1.0, 2.0] * 10)
     assert timing.spread(wild) == pytest.approx(1 / 1.5)
-    with pytest.raises(timing.TooNoisy, match=r"denominator: median 1.5e\+03 ms, spread 67%"):
+    with pytest.raises(
+        timing.TooNoisy, match=r"denominator: median 1.5e\+03 ms, spread 67% in 20 rounds"
+    ):
         timing.ratio(steady, wild)
-    with pytest.raises(timing.TooNoisy, match="20 rounds"):
-        timing.median(wild)
     assert timing.ratio(steady, wild, limit=0.7).value == pytest.approx(1 / 1.5)
-    assert timing.median(steady) == (1.0, 1.0, 1.0)
 
 
 def test_rounds_must_be_the_same():

@@ -5,24 +5,19 @@ import re
 
 import torch
 
+from vzlib.models.device import device_named, native_dtype
 from vzlib.results import provenance
 
 
 def choose(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is the GPU where there is one, else the CPU.
+    """The device of that name, as `vzlib.models.device.device_named` takes it.
 
-    Raises ValueError for a device that this machine does not have.
+    Raises ValueError for a device that this machine does not have, or that cannot be timed.
     """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise ValueError(
-            f"device {name!r} cannot be timed; allowed: auto, cpu, cuda (of several GPUs the first "
-            "in CUDA_VISIBLE_DEVICES)"
-        )
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' is not there: torch sees no GPU; allowed: auto, cpu")
-    return torch.device(name)
+    device = torch.device(device_named(name))
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={name!r} cannot be timed; allowed: auto, cpu, cuda")
+    return device
 
 
 def describe(device: torch.device) -> str:
@@ -39,10 +34,7 @@ def slug(name: str) -> str:
 
 def precision(name: str, device: torch.device) -> torch.dtype:
     """The dtype of that name; "auto" is bf16 where the device computes in it, else fp32."""
-    if name != "auto":
-        return getattr(torch, name)
-    native = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32
+    return getattr(torch, native_dtype(device.type) if name == "auto" else name)
 
 
 def synchronize(device: torch.device) -> None:

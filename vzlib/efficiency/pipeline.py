@@ -23,7 +23,6 @@ from vzlib.tokens import Budget, select_and_merge
 
 STAGES = ("tower", "select + merge", "projector", "prefill", "decode")
 FIRST_TOKEN = STAGES[:4]  # what one waits for until the first word
-LANGUAGE = STAGES[3:]
 
 
 class Request(NamedTuple):

@@ -141,13 +141,6 @@ def spread(seconds: np.ndarray) -> float:
     return float((high - low) / middle)
 
 
-def median(seconds: np.ndarray, limit: float = LIMIT) -> Interval:
-    """Median of times [R], with the quartiles as bounds. Raises TooNoisy as `ratio` does."""
-    _refuse(limit, times=seconds)
-    low, middle, high = np.percentile(seconds, (25, 50, 75))
-    return Interval(float(middle), float(low), float(high))
-
-
 def ratio(
     numerator: np.ndarray, denominator: np.ndarray, limit: float = LIMIT, resamples: int = 2000
 ) -> Interval:

@@ -7,9 +7,8 @@ from matplotlib.text import Text
 
 from vzlib import paper
 from vzlib.claims.finding import CHANGE, PERCENT
-from vzlib.experiments.claims import ledger
-from vzlib.experiments.claims.draw import claims, claims_table
-from vzlib.experiments.claims.settings import Claims
+from vzlib.experiments.claims import draw, ledger
+from vzlib.notebooks import settings
 from vzlib.plotting.style import look
 from vzlib.statistics.verdict import VERDICTS
 
@@ -17,7 +16,7 @@ from vzlib.statistics.verdict import VERDICTS
 def made_up(monkeypatch, tmp_path):
     monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "empty"))
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / "figures"))
-    table = ledger.table(Claims(scale="quick"))
+    table = ledger.table(settings("15_claims", scale="quick"))
     measured = table["claim"].isin(["C15", "C16", "C11", "C35"])
     units = {"C11": CHANGE, "C35": "times as fast, prefill, a model at 160 tokens"}
     unit = table["claim"].map(units).fillna(PERCENT)
@@ -30,7 +29,7 @@ def test_a_tile_for_every_claim_and_a_panel_for_every_unit(monkeypatch, tmp_path
     numbers = ledger.comparable(table)
     printed = {"C11": -9.2, "C15": 94.0, "C16": 97.6, "C35": 7.8}
     assert numbers.set_index("claim")["paper"].to_dict() == printed
-    figure = claims(table, numbers)
+    figure = draw.figure(table, numbers)
     texts = {text.get_text() for text in figure.findobj(Text)}
     assert set(paper.claims().index) <= texts
     tiles, change, kept, speed = figure.axes
@@ -45,7 +44,7 @@ def test_every_tile_has_the_colour_and_the_mark_of_its_verdict(monkeypatch, tmp_
     table = made_up(monkeypatch, tmp_path)
     given = [VERDICTS[number % len(VERDICTS)] for number in range(len(table))]
     table["verdict"] = given
-    axes = claims(table, ledger.comparable(table)).axes[0]
+    axes = draw.figure(table, ledger.comparable(table)).axes[0]
     tiles = {}  # by where they lie
     for patch in axes.patches:
         tiles[patch.get_x() + patch.get_width() / 2, round(patch.get_y(), 3)] = patch
@@ -73,7 +72,7 @@ def test_measured_numbers_stand_at_their_values_with_their_intervals(monkeypatch
     table.loc[table["claim"] == "C16", ["value", "low", "high", "verdict"]] = (
         80.0, 70.0, 85.0, "opposite",
     )  # fmt: skip
-    kept = claims(table, ledger.comparable(table)).axes[2]
+    kept = draw.figure(table, ledger.comparable(table)).axes[2]
     bars = {}
     for container in kept.containers:
         (segment,) = container.lines[2][0].get_segments()
@@ -88,12 +87,12 @@ def test_measured_numbers_stand_at_their_values_with_their_intervals(monkeypatch
 
 def test_without_numbers_the_tiles_stand_alone(monkeypatch, tmp_path):
     table = made_up(monkeypatch, tmp_path).assign(unit="")
-    assert len(claims(table, ledger.comparable(table)).axes) == 1
+    assert len(draw.figure(table, ledger.comparable(table)).axes) == 1
 
 
 def test_the_table_has_every_claim(monkeypatch, tmp_path):
     table = made_up(monkeypatch, tmp_path)
-    shown = claims_table(table, Claims(scale="quick")).cells
+    shown = draw.table(table, settings("15_claims", scale="quick")).cells
     assert len(shown) == 57
     saved = pd.read_csv(tmp_path / "figures" / "15_claims_table.csv")
     assert saved["claim"].tolist() == table["claim"].tolist()

@@ -11,10 +11,9 @@ from vzlib import notebooks, paper, results
 from vzlib.claims.evidence import COMMON, Evidence, settings_of
 from vzlib.claims.finding import Finding
 from vzlib.experiments.claims import ledger, registry
-from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.redundancy import measure as redundancy
 from vzlib.models import load
-from vzlib.notebooks import SCALES, defaults, find, parameters
+from vzlib.notebooks import SCALES, defaults, find, parameters, settings
 from vzlib.parameters import settings_class, validate
 from vzlib.statistics import verdict
 from vzlib.typed_values import read
@@ -58,18 +57,20 @@ def test_a_claim_that_two_analyses_decide_is_refused(monkeypatch):
     all_of_them = [*registry.analyses(), next(registry.analyses())]
     monkeypatch.setattr(registry, "analyses", lambda: all_of_them)
     with pytest.raises(ValueError, match=r"redundancy\.claims: C01, C02, C07 decided twice"):
-        registry.findings(Evidence(Claims()))
+        registry.findings(Evidence(settings("15_claims")))
 
 
 def test_a_claim_that_is_decided_and_still_planned_is_refused(monkeypatch, tmp_path):
     (tmp_path / "planned.csv").write_text("claim,notebook,model\nC07,10_training,\n")
     monkeypatch.setattr(registry, "PLANNED", tmp_path / "planned.csv")
     with pytest.raises(ValueError, match=r"redundancy\.claims: C07 decided twice"):
-        registry.findings(Evidence(Claims()))
+        registry.findings(Evidence(settings("15_claims")))
 
 
 def test_what_is_not_stored_is_not_measured_but_told(folder, own_store, never_loads):
-    table = ledger.table(Claims(model=folder, scale="quick", evidence=FEW)).set_index("claim")
+    table = ledger.table(
+        settings("15_claims", model=folder, scale="quick", evidence=FEW)
+    ).set_index("claim")
     assert table.index.tolist() == paper.claims().index.tolist()
     assert set(table["verdict"]) == {verdict.NOT_YET, verdict.NOT_MEASURABLE}
     assert table.loc["C01", "verdict"] == verdict.NOT_YET
@@ -81,7 +82,7 @@ def test_what_is_not_stored_is_not_measured_but_told(folder, own_store, never_lo
 
 
 def test_what_is_stored_is_read_without_a_model(folder, own_store, monkeypatch):
-    chosen = Claims(model=folder, scale="quick", evidence=FEW)
+    chosen = settings("15_claims", model=folder, scale="quick", evidence=FEW)
     redundancy.measure(settings_of(chosen, "01_redundancy"))
     stored = results.entries()
     table = ledger.table(chosen).set_index("claim")
@@ -96,10 +97,10 @@ def test_what_is_stored_is_read_without_a_model(folder, own_store, monkeypatch):
 @pytest.mark.parametrize(
     "chosen",
     [
-        Claims(),
-        Claims(scale="paper", model="llava-hf/llava-1.5-7b-hf"),
-        Claims(scale="quick", questions="my questions.jsonl"),
-        Claims(evidence={"06_token_budget": {"each": 1000, "budgets": [64, 32]}}),
+        settings("15_claims"),
+        settings("15_claims", scale="paper", model="llava-hf/llava-1.5-7b-hf"),
+        settings("15_claims", scale="quick", questions="my questions.jsonl"),
+        settings("15_claims", evidence={"06_token_budget": {"each": 1000, "budgets": [64, 32]}}),
     ],
     ids=["default", "paper", "a file", "overrides"],
 )
@@ -121,7 +122,9 @@ def test_the_command_measures_what_the_ledger_asks_for(chosen, monkeypatch):
 def test_a_notebook_by_itself_measures_what_the_ledger_asks_for(scale):
     for analysis in registry.analyses():
         own = parameters(analysis.NOTEBOOK, scale)
-        chosen = Claims(**{name: own[name] for name in COMMON if name in own}, scale=scale)
+        chosen = settings(
+            "15_claims", **{name: own[name] for name in COMMON if name in own}, scale=scale
+        )
         assert settings_of(chosen, analysis.NOTEBOOK) == validate(
             analysis.NOTEBOOK[3:], defaults(*find([analysis.NOTEBOOK])) | own
         )
@@ -137,16 +140,16 @@ def test_a_notebook_by_itself_measures_what_the_ledger_asks_for(scale):
     ],
 )
 def test_evidence_that_there_cannot_be_is_refused(evidence, message):
-    settings = validate("claims", {"model": "/nowhere", "evidence": evidence})
+    chosen = settings("15_claims", model="/nowhere", evidence=evidence)
     with pytest.raises(ValueError, match=message):  # before anything is asked of the model
-        ledger.table(settings)
+        ledger.table(chosen)
 
 
 def test_a_model_or_questions_that_there_are_not_are_refused_at_once(folder, own_store):
     with pytest.raises(ValueError, match="nowhere"):
-        ledger.table(Claims(model="/nowhere"))
+        ledger.table(settings("15_claims", model="/nowhere"))
     with pytest.raises(ValueError, match=r"no file of questions nowhere\.jsonl"):
-        ledger.table(Claims(model=folder, questions="nowhere.jsonl"))
+        ledger.table(settings("15_claims", model=folder, questions="nowhere.jsonl"))
 
 
 def test_a_planned_notebook_has_a_command_when_it_is_there(monkeypatch, tmp_path):

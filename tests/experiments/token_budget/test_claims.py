@@ -14,8 +14,8 @@ from transformers import (
 )
 
 from vzlib.claims.evidence import Evidence
-from vzlib.experiments.claims.settings import Claims
 from vzlib.experiments.token_budget import claims as token_budget
+from vzlib.notebooks import settings
 from vzlib.statistics.intervals import Interval
 from vzlib.statistics.several import largest, together
 
@@ -40,7 +40,7 @@ class Given(Evidence):
     """Evidence with these rows, whatever is asked for."""
 
     def __init__(self, rows, **chosen):
-        super().__init__(Claims(**chosen))
+        super().__init__(settings("15_claims", **chosen))
         self.given = rows
 
     def rows(self, notebook, **only):

@@ -17,7 +17,7 @@ TILE = 0.86  # of the distance from one claim to the next
 
 
 @styled
-def claims(ledger: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
+def figure(ledger: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
     """A tile for every claim, by section of the paper; below, measured numbers and the paper's.
 
     ledger: of `ledger.table`. numbers: `comparable` rows of it, a panel for each unit;
@@ -28,15 +28,15 @@ def claims(ledger: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
     tiles = 0.34 * len(sections) + 0.35
     most = int(numbers["unit"].value_counts().max()) if units else 0
     below = 0.24 * most + 0.7 if units else 0.0
-    figure = Figure(figsize=(TEXT, tiles + below + 0.35))
-    grid = figure.add_gridspec(2 if units else 1, max(len(units), 1),
+    drawn = Figure(figsize=(TEXT, tiles + below + 0.35))
+    grid = drawn.add_gridspec(2 if units else 1, max(len(units), 1),
                                height_ratios=[tiles, below] if units else [tiles])  # fmt: skip
-    _tiles(figure.add_subplot(grid[0, :]), ledger, sections)
+    _tiles(drawn.add_subplot(grid[0, :]), ledger, sections)
     for number, unit in enumerate(units):
-        _numbers(figure.add_subplot(grid[1, number]), numbers[numbers["unit"] == unit], unit)
+        _numbers(drawn.add_subplot(grid[1, number]), numbers[numbers["unit"] == unit], unit)
     handles = [_handle(name) for name in VERDICTS]
-    figure.legend(handles, VERDICTS, loc="outside lower center", ncols=len(VERDICTS))
-    return figure
+    drawn.legend(handles, VERDICTS, loc="outside lower center", ncols=len(VERDICTS))
+    return drawn
 
 
 def _order(sections: pd.Series) -> pd.Series:
@@ -89,7 +89,7 @@ def _handle(verdict: str) -> Line2D:
     return Line2D([], [], color=drawn.colour, marker=drawn.marker, linestyle="")
 
 
-def claims_table(ledger: pd.DataFrame, settings: BaseModel) -> SavedTable:
+def table(ledger: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """The ledger as a table. ledger: of `ledger.table`."""
     columns = {"": "{claim}", "claim": "{says}", "where": "{where}", "the paper's": "{paper}"}
     columns |= {"measured": "{measured}", "n": "{n} {data}", "verdict": "{verdict}"}

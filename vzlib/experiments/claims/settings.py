@@ -2,8 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
 from vzlib.experiments.settings import Model, Questions, Settings
 from vzlib.typed_values import SettingsByNotebook
 
@@ -11,10 +9,8 @@ from vzlib.typed_values import SettingsByNotebook
 class Claims(Settings):
     """15_claims: every claim of the paper beside what the store of results holds."""
 
-    model: Model = "pico"
-    questions: Questions = "scenes"  # or a file of questions, see vzlib.evaluation.question_file
-    scale: Literal["quick", "default", "paper"] = "default"  # params/<notebook>/<scale>.yaml
+    model: Model
+    questions: Questions
+    scale: Literal["quick", "default", "paper"]  # params/<notebook>/<scale>.yaml
     # What else was changed when a notebook ran, such as {"06_token_budget": {"each": 1000}}.
-    evidence: Annotated[dict[str, dict[str, Any]], SettingsByNotebook()] = Field(
-        default_factory=dict
-    )
+    evidence: Annotated[dict[str, dict[str, Any]], SettingsByNotebook()]

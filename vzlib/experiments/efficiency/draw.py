@@ -1,4 +1,4 @@
-"""08_efficiency: time by method and model, by part, and against the tokens."""
+"""Figures and tables 08: time by method and model, by part, and against the tokens."""
 
 from typing import Any
 
@@ -6,9 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
+from pydantic import BaseModel
 
 from vzlib.plotting.style import TEXT, look, styled
+from vzlib.plotting.table import SavedTable, save_table
 
+SPEEDUP = "{%s_speedup:.2f} [{%s_speedup_low:.2f}, {%s_speedup_high:.2f}]"
 # Stages are drawn in shades of one hue, dark for what the language model does.
 SHADES = {
     "tower": "#C6DBEF",
@@ -23,7 +26,7 @@ SHADES = {
 def speed(table: pd.DataFrame, parts: pd.DataFrame, geometry: str, larger: str | None) -> Figure:
     """Fig. 1b and c: the prefill of every method, and whole answers of a smaller and larger model.
 
-    table: of `tell.table`. parts: of `parts` there, for quartiles.
+    table, parts: of `tell`; parts for the quartiles.
     """
     figure = Figure(figsize=(TEXT, 2.4))
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -77,8 +80,8 @@ def stacked(parts: pd.DataFrame, geometry: str) -> Figure:
 def against_tokens(table: pd.DataFrame, geometry: str) -> Figure:
     """Prefill and first word against the visual tokens per layer, on logarithmic axes.
 
-    table: of `tell.table`. The dotted line is the time that VisionZip
-    would take if it fell as the FLOPs do from those of all tokens.
+    table: of `tell.table`. The dotted line is the time that VisionZip would take if it fell as the
+    FLOPs do from those of all tokens.
     """
     own = table[table["geometry"] == geometry]
     full = own[own["method"] == "vanilla"].iloc[0]
@@ -134,3 +137,58 @@ def _bars(
 def _label(row: Any) -> str:
     tokens = "" if row.method == "vanilla" else f" {row.average:.0f}"
     return f"{look(str(row.method)).label}{tokens}"
+
+
+def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """Every variant, as a table. rows: of `tell.table`."""
+    columns = {"model": "{geometry}", "method": "{label}", "per layer": "{average:.0f}"}
+    for span in ("prefill", "first token", "total"):
+        columns |= {f"{span}, ms": f"{{{span}:.4g}}", f"{span}, ×": SPEEDUP % ((span,) * 3)}
+    columns |= {
+        "ms per word": "{token:.3g}",
+        "prefill, GFLOPs": "{flops:.4g}",
+        "by formula": "{formula:.4g}",
+        "FLOPs ratio": "{flops_ratio:.2f}",
+        "× / FLOPs ratio": "{share:.2f}",
+        "of the peak rate": "{of_peak:.2f}",
+        "peak, MB": "{memory:.4g}",
+        "weights, MB": "{weights:.4g}",
+    }
+    caption = (
+        f"Measured on {rows['device'].iloc[0]}, {rows['n'].iloc[0]} rounds in turns, random "
+        "weights: medians; × is over the same model with all tokens, with 95 % intervals, and "
+        "empty where times scatter too widely. FLOPs count a multiply and an add as two; by "
+        "formula: Sec. 2.1 of the paper. Of the peak rate: the least time for these FLOPs on the "
+        "device, if its rate is known, over the median. Peak memory is beyond the weights."
+    )
+    shown = rows.assign(label=[look(name).label for name in rows["method"]])
+    return save_table(shown, "08_efficiency_table", settings, columns, caption=caption)
+
+
+def beside_paper(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
+    """rows: of `tell.beside_paper`."""
+    columns = {
+        "table": "{table}",
+        "model": "{model}",
+        "method": "{method}",
+        "tokens": "{tokens}",
+        "paper: prefill, ms": "{paper_prefill:.4g}",
+        "×": "{paper_prefill_speedup:.2f}",
+        "least on an A800, ms": "{floor:.1f}",
+        "below it": "{impossible}",
+        "paper: total, s": "{paper_total:.0f}",
+        "× ": "{paper_total_speedup:.2f}",
+        "here": "{geometry}",
+        "prefill, ms": "{prefill:.4g}",
+        "×  ": "{prefill_speedup:.2f}",
+        "answer, ms": "{total:.4g}",
+        "×   ": "{total_speedup:.2f}",
+    }
+    caption = (
+        "Tables 4, 7 and 18 of the paper (one A800) beside what was measured here. The paper's "
+        "totals are of whole benchmarks, those here of one answer. Least: what the prefill cannot "
+        "do without, at 312 TFLOP/s, the A800's peak in bf16. Of Table 18's prefills, those with "
+        "640 and 160 tokens had lost their decimal point and were restored by scale."
+    )
+    shown = rows.assign(impossible=rows["below_floor"].map({True: "yes", False: ""}))
+    return save_table(shown, "08_efficiency_paper", settings, columns, caption=caption)

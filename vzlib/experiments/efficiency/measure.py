@@ -15,7 +15,6 @@ from vzlib.experiments.efficiency.settings import Efficiency
 
 VANILLA = "vanilla"
 INSIDE = ("fastv", "sparsevlm")  # prune inside the language model
-COMPILED = "-compiled"  # ends the name of a method whose prefill is compiled
 VISUAL = 576  # patches of a view
 
 
@@ -23,7 +22,7 @@ class Arm(NamedTuple):
     """One variant of one model.
 
     budget: visual tokens asked for, per layer on average; `average` what it really spends, which
-    differs where a schedule inside the language model cannot go so low.
+    differs where a schedule inside the language model cannot go so low. compiled: its prefill.
     """
 
     geometry: str
@@ -32,10 +31,16 @@ class Arm(NamedTuple):
     at_input: int
     average: float
     schedule: Any = None
+    compiled: bool = False
+
+    @property
+    def look(self) -> str:
+        """The method as figures and tables know it."""
+        return f"{self.method}-compiled" if self.compiled else self.method
 
     @property
     def name(self) -> str:
-        return f"{self.geometry} {self.method} {self.budget}"
+        return f"{self.geometry} {self.look} {self.budget}"
 
 
 def plan(settings: Efficiency) -> list[Arm]:
@@ -50,8 +55,9 @@ def plan(settings: Efficiency) -> list[Arm]:
         zipped = [name for name in settings.methods if name == "visionzip"]
         arms += _arms(settings.larger, zipped, settings.budgets)
     if settings.compiled:
-        eager = [arm for arm in arms if arm.method in (VANILLA, "visionzip")]
-        arms += [arm._replace(method=arm.method + COMPILED) for arm in eager]
+        arms += [
+            arm._replace(compiled=True) for arm in arms if arm.method in (VANILLA, "visionzip")
+        ]
     return arms
 
 
@@ -116,33 +122,37 @@ def costs(settings: Efficiency) -> pd.DataFrame:
 def _stored(experiment: str, function: Any, settings: Efficiency, **more: Any) -> pd.DataFrame:
     plan(settings)
     chosen = settings.model_dump(exclude={"device", "repetitions", "limit"})
-    return results.compute(experiment, {**chosen, "device": device_of(settings), **more}, function)
+    return results.compute(
+        experiment,
+        {**chosen, "device": device_of(settings), **more},
+        partial(function, settings),
+    )
 
 
-def _measure(point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(settings: Efficiency, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.efficiency import timing
 
-    device, arms, _, variants = _prepared(point)
-    chosen: Any = {"repetitions": point["repetitions"], "progress": "efficiency"}
-    chosen["warm_up"] = 3 if point["compiled"] else 2  # compile, record the graph, replay it
+    device, arms, _, variants = _prepared(settings, point["device"])
+    chosen: Any = {"repetitions": settings.repetitions, "progress": "efficiency"}
+    chosen["warm_up"] = 3 if settings.compiled else 2  # compile, record the graph, replay it
     whole = timing.measure(variants, device, **chosen)
     # On a CPU nothing runs behind the clock's back, so that the parts of a whole are its times.
     apart = whole
     if device.type == "cuda":
         apart = timing.measure(variants, device, apart=True, **chosen)
     found = pd.concat([whole.assign(apart=False), apart.assign(apart=True)])
-    return _described(point, arms).merge(found, on="variant")
+    return _described(point["device"], arms).merge(found, on="variant")
 
 
-def _costs(point: Mapping[str, Any]) -> pd.DataFrame:
+def _costs(settings: Efficiency, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.efficiency import flops, memory
     from vzlib.efficiency.pipeline import STAGES
     from vzlib.methods.accountant import account
 
-    device, arms, models, variants = _prepared(point)
-    text, rows = point["before"] + point["after"], []
+    device, arms, models, variants = _prepared(settings, point["device"])
+    text, rows = settings.before + settings.after, []
     for arm in arms:
-        counted = flops.count(variants[arm.name.replace(COMPILED, "")])  # a graph hides them
+        counted = flops.count(variants[arm._replace(compiled=False).name])  # a graph hides them
         model = models[arm.geometry]
         cost = account(model, text=text, visual=arm.at_input, method=arm.schedule)
         rows.append(
@@ -156,7 +166,7 @@ def _costs(point: Mapping[str, Any]) -> pd.DataFrame:
                 "weights": memory.weights(model),
             }
         )
-    return _described(point, arms).merge(pd.DataFrame(rows), on="variant")
+    return _described(point["device"], arms).merge(pd.DataFrame(rows), on="variant")
 
 
 def _run(variant: Any) -> None:
@@ -164,28 +174,27 @@ def _run(variant: Any) -> None:
         pass
 
 
-def _described(point: Mapping[str, Any], arms: list[Arm]) -> pd.DataFrame:
-    rows = [(point["device"], *arm[:-1], arm.name) for arm in arms]
+def _described(device: str, arms: list[Arm]) -> pd.DataFrame:
+    rows = [
+        (device, arm.geometry, arm.look, arm.budget, arm.at_input, arm.average, arm.name)
+        for arm in arms
+    ]
     columns = ["device", "geometry", "method", "budget", "at_input", "average", "variant"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _prepared(point: Mapping[str, Any]) -> tuple[Any, list[Arm], Any, Any]:
+def _prepared(settings: Efficiency, wanted: str) -> tuple[Any, list[Arm], Any, Any]:
     """The device, every variant, the models by name, and what runs each variant by name."""
     from vzlib.efficiency import geometry, pipeline
     from vzlib.efficiency.device import choose, describe, precision
     from vzlib.tokens import Budget
 
     here = {describe(device): device for device in (choose("cpu"), choose())}
-    if point["device"] not in here:
-        raise ValueError(
-            f"no stored results of device {point['device']!r}; here are {', '.join(here)}"
-        )
-    device = here[point["device"]]
-    names = ("geometry", "larger", "methods", "compiled", "budgets")
-    arms = plan(Efficiency(**{name: point[name] for name in names}))
-    dtype = precision(point["dtype"], device)
-    asked = {name: point[name] for name in ("before", "after", "new_tokens")}
+    if wanted not in here:
+        raise ValueError(f"no stored results of device {wanted!r}; here are {', '.join(here)}")
+    device, arms = here[wanted], plan(settings)
+    dtype = precision(settings.dtype, device)
+    asked = settings.model_dump(include={"before", "after", "new_tokens"})
     models: dict[str, Any] = {}
     requests: dict[str, Any] = {}
     for name in dict.fromkeys(arm.geometry for arm in arms):
@@ -194,8 +203,8 @@ def _prepared(point: Mapping[str, Any]) -> tuple[Any, list[Arm], Any, Any]:
     variants: dict[str, Any] = {}
     for arm in arms:
         model, request = models[arm.geometry], requests[arm.geometry]
-        if arm.method.endswith(COMPILED):
-            eager = variants[arm.name.replace(COMPILED, "")]
+        if arm.compiled:
+            eager = variants[arm._replace(compiled=False).name]
             variants[arm.name] = pipeline.compiled(model, eager)
         elif arm.method == VANILLA:
             variants[arm.name] = pipeline.vanilla(model, request)

@@ -15,20 +15,20 @@ Llava = Literal[
 class Efficiency(Settings):
     """08_efficiency: time by part, memory and FLOPs, on models with random weights."""
 
-    geometry: Llava = "llava-small"  # see vzlib.efficiency.geometry
-    larger: Llava | None = "llava-small-2x"  # stands to it as 13B to 7B; VisionZip and vanilla only
-    device: str = "auto"  # or "cpu", "cuda"; or the name of a device whose results are stored
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    geometry: Llava  # see vzlib.efficiency.geometry
+    larger: Llava | None  # stands to it as 13B to 7B; VisionZip and vanilla only
+    device: str  # or "cpu", "cuda"; or the name of a device whose results are stored
+    dtype: Literal["auto", "bfloat16", "float16", "float32"]
     methods: tuple[Literal["visionzip", "visionzip-usual", "fastv", "sparsevlm"], ...] = Field(
-        ("visionzip", "visionzip-usual", "fastv", "sparsevlm"), min_length=1
+        min_length=1
     )
-    compiled: bool = False  # all tokens and VisionZip with a compiled prefill, too
-    budgets: tuple[Positive, ...] = Field((640, 320, 160), min_length=1)  # for all views together
-    before: int = Field(35, ge=1)  # tokens of the prompt before the image
-    after: int = Field(25, ge=1)  # and after it
-    new_tokens: int = Field(8, ge=2)  # words of the answer
-    repetitions: int = Field(20, ge=4)
-    limit: float = Field(0.25, gt=0)  # widest interquartile range / median that is reported
+    compiled: bool  # all tokens and VisionZip with a compiled prefill, too
+    budgets: tuple[Positive, ...] = Field(min_length=1)  # for all views together
+    before: int = Field(ge=1)  # tokens of the prompt before the image
+    after: int = Field(ge=1)  # and after it
+    new_tokens: int = Field(ge=2)  # words of the answer
+    repetitions: int = Field(ge=4)
+    limit: float = Field(gt=0)  # widest interquartile range / median that is reported
 
     @model_validator(mode="after")
     def _two_geometries(self) -> "Efficiency":

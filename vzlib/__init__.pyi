@@ -1,3 +1,4 @@
+from . import methods as methods
 from .models.answer import answer as answer
 from .models.images import open_image as open_image
 from .models.load import Loaded as Loaded

@@ -1,10 +1,17 @@
-"""What holds for every reduction before the language model."""
+"""How methods are written, and what holds for every reduction before the language model."""
+
+import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 
+import vzlib
 from tests.methods.encodings import encoding, rows_of
-from vzlib.methods.registry import method, names
+from vzlib.methods.registry import METHODS, compared, method, names
+from vzlib.methods.vispruner import VisPruner
 from vzlib.tokens import BudgetError
 from vzlib.tokens.evidence import Encoded
 
@@ -99,6 +106,139 @@ def test_impossible_budgets_are_refused_with_the_value(name):
             method(name).reduce(encoding(), retain, has_cls=True, seed=0)
 
 
+@pytest.mark.parametrize("name", BEFORE)
+@pytest.mark.parametrize("has_cls", [True, False])
+@pytest.mark.parametrize("retain", [1, 2, 10, 30, 36])
+def test_places_and_sources_tell_of_the_same_tokens(name, has_cls, retain):
+    given = encoding(has_cls=has_cls)
+    retain = 36 if name == "vanilla" else retain
+    tokens, places, sources = method(name).reduce(given, retain, has_cls=has_cls, seed=0)
+    assert places.shape == (3, retain) and sources.shape == given.scores.shape
+    assert places.min() >= -1 and places.max() < given.scores.shape[1]
+    assert sources.min() >= -1 and sources.max() < retain
+    for image in range(3):
+        stands = places[image] >= 0
+        assert len(places[image, stands].unique()) == stands.sum()
+        numbers = torch.arange(retain)[stands]
+        assert torch.equal(sources[image, places[image, stands]], numbers)
+        if name in (*PRUNING, "vanilla"):
+            assert stands.all() and (sources[image] >= 0).sum() == retain
+            assert torch.equal(tokens[image], given.hidden[image, places[image]])
+        elif retain > 2:  # what merges leaves out nothing but CLS; of two tokens none is merged
+            assert (sources[image, int(has_cls) :] >= 0).all()
+    if has_cls:
+        assert (sources[:, 0] == (0 if name.startswith("visionzip") else -1)).all()
+
+
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"visonzip: unknown; did you mean visionzip"):
         method("visonzip")
+    with pytest.raises(AttributeError, match=r"VisonZip: unknown; did you mean VisionZip"):
+        vzlib.methods.VisonZip  # noqa: B018
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_method_knows_its_name_and_is_public(name):
+    found = method(name)
+    assert found.name == name and found.label == METHODS[name].label
+    assert type(found) is getattr(vzlib.methods, type(found).__name__)
+    assert type(found).__name__ in dir(vzlib.methods)
+    assert method(found.name) == found and hash(method(name)) == hash(found)
+    assert dataclasses.is_dataclass(found) and found.__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("vispruner(important=0.3)", "vispruner(important=0.3)"),
+        (" vispruner( important = .5 ) ", "vispruner"),
+        ("vispruner()", "vispruner"),
+        ("visionzip(merge=paper)", "visionzip-paper"),
+        ("visionzip(merge='paper', cls=False)", "visionzip-paper(cls=False)"),
+        ("visionzip-paper(merge=code)", "visionzip"),
+        ("visionzip(layer=None)", "visionzip"),
+        ("fastv(full_layers=3)", "fastv(full_layers=3)"),
+        ("sparsevlm(voting=[1, 2, 5])", "sparsevlm(voting=(1, 2, 5))"),
+        ("prumerge-plus(spread=2)", "prumerge-plus(spread=2.0)"),
+    ],
+)
+def test_there_is_one_way_to_write_a_method(text, written):
+    found = method(text)
+    assert found.name == written
+    assert method(written) == found
+
+
+def test_hyper_parameters_may_be_given_apart():
+    assert method("vispruner", important=0.3) == VisPruner(important=0.3)
+    assert method("vispruner(dropped=4)", important=0.3) == VisPruner(0.3, 4)
+    assert vzlib.methods.VisionZip(merge="paper") == method("visionzip-paper")
+    assert VisPruner(0.3, 4).label == "VisPruner, important=0.3, dropped=4"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vispruner(importnt=0.3)", r"importnt: unknown; did you mean important\? Allowed: import"),
+        ("divprune(alpha=0.3)", "hyper-parameter of divprune alpha: unknown; Allowed: none"),
+        ("vispruner(important=2, dropped=0)", "important=2 should be .* to 1; dropped=0 should"),
+        ("vispruner(important=half)", "important='half' should be a valid number"),
+        ("vispruner(dropped=8.0)", "dropped=8.0 should be a valid integer"),
+        ("vispruner(dropped=True)", "dropped=True should be a valid integer"),
+        ("visionzip(cls=1)", "cls=1 should be a valid boolean"),
+        ("visionzip(merge=papr)", "merge='papr' should be 'code' or 'paper'"),
+        ("vispruner(important=1e999)", "important=inf should be"),
+        ("tome(rounds=0)", "rounds=0 should be greater"),
+        ("vispruner(0.3)", "must be written as name or name"),
+        ("vispruner(important=", "must be written as name or name"),
+        ("vispruner(important=0.3) and more", "must be written as name or name"),
+        ("vispruner(important=0.3, important=0.4)", "must be written as name or name"),
+        ("vispruner(important=open(1))", "must be written as name or name"),
+        ("vispruner(**{})", "must be written as name or name"),
+        ("(important=0.3)", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_what_is_not_a_method_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        method(text)
+
+
+def test_what_cannot_be_compared_is_refused():
+    assert compared("vispruner( important=.3)") == "vispruner(important=0.3)"
+    assert compared("fastv(full_layers=3)") == "fastv(full_layers=3)"
+    for text, message in (
+        ("vanilla", "vanilla cannot be compared"),
+        ("sparsevlm-v1(scale=3)", "sparsevlm-v1 cannot be compared"),
+        ("fastv(removed=0.3)", "removed cannot be set, as the budget decides it"),
+        ("sparsevlm(keep=(3, 2, 1), written_for=(32, 9))", "keep and written_for cannot be set"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            compared(text)
+
+
+def test_names_alone_need_no_torch():
+    code = (
+        "import sys; from vzlib.methods.registry import compared, row, label_of; import vzlib\n"
+        "assert compared('fastv') == 'fastv' and row('random').draws and vzlib.methods\n"
+        "assert label_of('vispruner(important=0.3)') == 'VisPruner, important=0.3'\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+def test_hyper_parameters_change_what_is_done():
+    given = encoding(24)
+    for one, other in (
+        ("vispruner(important=1.0)", "vispruner(important=0.0)"),
+        ("vispruner(dropped=1)", "vispruner(dropped=500)"),
+        ("prumerge-plus(neighbours=1)", "prumerge-plus(neighbours=600)"),
+        ("prumerge-plus(outlying=0.0)", "prumerge-plus(outlying=1.0)"),
+        ("prumerge-plus(spread=0.0)", "prumerge-plus(spread=50.0)"),
+        ("tome(rounds=1)", "tome(rounds=500)"),
+        ("visionzip(contextual=0.0)", "visionzip(contextual=1.0)"),
+    ):
+        tokens = [method(text).reduce(given, 64, has_cls=True).tokens for text in (one, other)]
+        assert not torch.equal(*tokens), one
+    attended = method("fastervlm").reduce(given, 64, has_cls=True)
+    important = method("vispruner(important=1)").reduce(given, 64, has_cls=True)
+    assert torch.equal(attended.places, important.places)

@@ -18,7 +18,7 @@ def test_import_does_not_wait_for_torch():
 
 
 def test_every_offered_name_is_there():
-    assert {name for name in vzlib.__all__ if callable(getattr(vzlib, name))} == set(vzlib.__all__)
+    assert {name for name in vzlib.__all__ if not callable(getattr(vzlib, name))} == {"methods"}
     assert set(vzlib.__all__) <= set(dir(vzlib))
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from vzlib.methods.registry import METHODS, Row, names
 from vzlib.plotting import look, styled
-from vzlib.plotting.style import LOOKS
+from vzlib.plotting.style import LOOKS, looks
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 BLINDNESS = {
@@ -50,6 +50,18 @@ def test_a_new_method_has_the_colour_of_its_family_and_a_marker_of_its_own(monke
     assert len({new.marker, newer.marker, *(each.marker for each in LOOKS.values())}) == 2 + len(
         {each.marker for each in LOOKS.values()}
     )
+
+
+def test_methods_with_hyper_parameters_are_told_apart():
+    names = ["vispruner", "vispruner(important=0.3)", "vispruner(important=0.7)", "tome(rounds=2)"]
+    drawn = looks(names)
+    assert [drawn[name].label for name in names] == [
+        "VisPruner", "VisPruner, important=0.3", "VisPruner, important=0.7", "ToMe, rounds=2",
+    ]  # fmt: skip
+    assert len({one.marker for one in drawn.values()}) == 4
+    assert {drawn[name].colour for name in names[:3]} == {look("vispruner").colour}
+    with pytest.raises(ValueError, match="did you mean vispruner"):
+        looks(["visprune(important=0.3)"])
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])

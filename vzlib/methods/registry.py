@@ -107,10 +107,20 @@ def method(text: str, place: Place | None = None, **fields: Any) -> Any:
     return kind(**{**found.fields, **given})
 
 
-def canonical(text: str, place: Place | None = None) -> str:
-    """A method as it is written, in the one way that it is. Raises ValueError as `method` does."""
-    row(text, place)
-    return method(text, place).name if "(" in text else bare(text)
+def compared(text: str) -> str:
+    """A method as it is written, for a comparison at budgets, in the one way that it is.
+
+    Raises ValueError as `method` does, for a method that cannot spend a given number of tokens, and
+    for a hyper-parameter that follows from the budget.
+    """
+    if not row(text).compared:
+        raise ValueError(f"{bare(text)} cannot be compared at a budget")
+    if "(" not in text:
+        return bare(text)
+    found = method(text)
+    if fitted := [field for field in _written(text) if field in found.fitted]:
+        raise ValueError(f"{text}: {' and '.join(fitted)} cannot be set, as the budget decides it")
+    return str(found.name)
 
 
 def fields_of(kind: type) -> list[str]:
@@ -159,7 +169,10 @@ def _written(text: str) -> dict[str, Any]:
         call = ast.parse(f"method({inside}", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
             raise ValueError
-        return {str(one.arg): ast.literal_eval(_Quoted().visit(one.value)) for one in call.keywords}
+        given = {one.arg: ast.literal_eval(_Quoted().visit(one.value)) for one in call.keywords}
+        if None in given or len(given) < len(call.keywords):  # unpacked, or given twice
+            raise ValueError
+        return {str(name): value for name, value in given.items()}
     except (SyntaxError, ValueError, TypeError):
         raise ValueError(
             f"method {text!r} must be written as name or name(field=value, ...), a value being a "

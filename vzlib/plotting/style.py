@@ -1,14 +1,14 @@
 """The one look of every figure: sizes, fonts, and what a colour and a marker stand for."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from vzlib.methods.registry import METHODS, Row
+from vzlib.methods.registry import METHODS, Row, bare, label_of
 from vzlib.parameters import unknown
 from vzlib.plotting.letters import FONT, legible
 
@@ -57,7 +57,7 @@ STYLE: Any = {
 BAND = 0.18  # opacity of the area between two interval bounds
 
 
-MARKERS = ("1", "2", "3", "4", "8", "H", "|", "_")  # of methods that have no look of their own
+MARKERS = ("1", "2", "3", "4", "8", "H", "|", "_")  # of methods without a look of their own
 
 
 class Look(NamedTuple):
@@ -71,25 +71,28 @@ class Look(NamedTuple):
 
 # Colours of Okabe and Ito and a few more that differ for colour-blind readers from those drawn
 # beside them; the marker says it again.
+METHOD_MARKS: dict[str, tuple[str, ...]] = {
+    "vanilla": ("#000000", "s"),
+    "visionzip": ("#D55E00", "o"),
+    "visionzip-paper": ("#E69F00", "D", "--"),
+    "random": ("#7F7F7F", "x", ":"),
+    "uniform": ("#56B4E9", "v", ":"),
+    "fastervlm": ("#F0E442", "<"),
+    "vispruner": ("#882255", ">"),
+    "divprune": ("#117733", "d"),
+    "prumerge-plus": ("#332288", "p"),
+    "tome": ("#7B52E0", "h"),
+    "pooling": ("#A6D9B8", "X", ":"),
+    "fastv": ("#0072B2", "^"),
+    "sparsevlm": ("#009E73", "P"),
+    "pyramiddrop": ("#CC79A7", "*"),
+}
 LOOKS = {
-    # methods, by the names under which they are registered
-    "vanilla": Look("all tokens", "#000000", "s"),
-    "visionzip": Look("VisionZip (code)", "#D55E00", "o"),
+    **{name: Look(METHODS[name].label, *mark) for name, mark in METHOD_MARKS.items()},
+    # other ways to run them
     "vanilla-compiled": Look("all tokens, compiled", "#555555", "D", "--"),
     "visionzip-compiled": Look("VisionZip, compiled", "#8C3B00", "v", "--"),
     "visionzip-usual": Look("VisionZip, the usual way", "#999933", "o", "--"),
-    "visionzip-paper": Look("VisionZip (paper)", "#E69F00", "D", "--"),
-    "random": Look("random", "#7F7F7F", "x", ":"),
-    "uniform": Look("uniform", "#56B4E9", "v", ":"),
-    "fastervlm": Look("FasterVLM", "#F0E442", "<"),
-    "vispruner": Look("VisPruner", "#882255", ">"),
-    "divprune": Look("DivPrune", "#117733", "d"),
-    "prumerge-plus": Look("PruMerge+", "#332288", "p"),
-    "tome": Look("ToMe", "#7B52E0", "h"),
-    "pooling": Look("average pooling", "#A6D9B8", "X", ":"),
-    "fastv": Look("FastV", "#0072B2", "^"),
-    "sparsevlm": Look("SparseVLM", "#009E73", "P"),
-    "pyramiddrop": Look("PyramidDrop", "#CC79A7", "*"),
     # where images come from
     "photographs": Look("photographs", "#0072B2", "o"),
     "scenes": Look("scenes", "#D55E00", "s"),
@@ -111,15 +114,30 @@ LOOKS = {
 def look(name: str) -> Look:
     """Label, colour, marker and line of a method, an image source, a rule or a region.
 
-    A method without a look of its own has the colour of its family and a marker of its own.
+    A method without a look of its own has the colour of its family and a marker of its own; one
+    with hyper-parameters the look of the method, with them on its label.
 
     Raises ValueError, naming the nearest one, for what has no look yet.
     """
-    if name in METHODS and name not in LOOKS:
-        return _look_of_family(METHODS[name])
-    if name not in LOOKS:
+    if name in LOOKS:
+        return LOOKS[name]
+    if bare(name) not in METHODS:
         raise ValueError(f"no look of {unknown(name, [*LOOKS, *METHODS])}")
-    return LOOKS[name]
+    if name in METHODS:
+        return _look_of_family(METHODS[name])
+    return look(bare(name))._replace(label=label_of(name), line=":")
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """The looks of what is drawn together: methods with hyper-parameters differ by their markers.
+
+    Raises ValueError as `look` does.
+    """
+    found = {name: look(name) for name in names}
+    variants = [name for name in found if name not in LOOKS and name not in METHODS]
+    for number, name in enumerate(variants):
+        found[name] = found[name]._replace(marker=MARKERS[number % len(MARKERS)])
+    return found
 
 
 def _look_of_family(row: Row) -> Look:

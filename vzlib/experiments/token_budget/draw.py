@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from pydantic import BaseModel
 
-from vzlib.methods.registry import METHODS
-from vzlib.plotting.style import BAND, TEXT, look, styled
+from vzlib.methods.registry import METHODS, bare
+from vzlib.plotting.style import BAND, TEXT, Look, look, looks, styled
 from vzlib.plotting.table import Direction, SavedTable, save_table
 
 EMPHASISED = ("visionzip", "random")  # with bands, so that others can be judged against them
@@ -24,12 +24,13 @@ def figure(accuracies: pd.DataFrame, counted: str) -> Figure:
     model with all tokens; the bands are 95 % intervals.
     """
     tasks = list(dict.fromkeys(["mean", *accuracies["task"]]))
+    drawn_as = looks(_ordered(accuracies["method"]))
     columns = 3
     height = 1.75 * -(-len(tasks) // columns) + 0.75
     drawn = Figure(figsize=(TEXT, height))
     panels = drawn.subplots(-(-len(tasks) // columns), columns, sharex=True, squeeze=False)
     for axes, task in zip(panels.flat, tasks, strict=False):
-        _panel(axes, accuracies[accuracies["task"] == task])
+        _panel(axes, accuracies[accuracies["task"] == task], drawn_as)
         axes.set_title(f"{task} over tasks" if task == "mean" else task)
     for axes in panels.flat[len(tasks) :]:
         axes.set_visible(False)
@@ -37,10 +38,9 @@ def figure(accuracies: pd.DataFrame, counted: str) -> Figure:
         axes.set_ylabel("accuracy (%)")
     for axes in panels[-1]:
         axes.set_xlabel(counted)
-    names = _ordered(accuracies["method"])
     drawn.legend(
-        [_handle(name) for name in names],
-        [look(name).label for name in names],
+        [_handle(name, one) for name, one in drawn_as.items()],
+        [one.label for one in drawn_as.values()],
         loc="outside lower center",
         ncols=5,
         fontsize=6.5,
@@ -80,14 +80,14 @@ def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
     )
 
 
-def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+def _panel(axes: Axes, rows: pd.DataFrame, drawn_as: dict[str, Look]) -> None:
     full = rows[rows["method"] == "vanilla"].iloc[0]
-    own = look("vanilla")
+    own = drawn_as["vanilla"]
     axes.axhline(full["value"], color=own.colour, linestyle=":", linewidth=0.9)
     others = rows[rows["method"] != "vanilla"]
     for name in _ordered(others["method"]):
         line = others[others["method"] == name].sort_values("tokens")
-        drawn = look(name)
+        drawn = drawn_as[name]
         front = name in EMPHASISED
         if front:
             low, high = line["low"], line["high"]
@@ -111,11 +111,11 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _ordered(methods: pd.Series) -> list[str]:
     """Each method once, in the order of the registry."""
-    return [name for name in METHODS if name in set(methods)]
+    rank = list(METHODS).index
+    return sorted(dict.fromkeys(methods), key=lambda name: rank(bare(name)))
 
 
-def _handle(name: str) -> Line2D:
-    drawn: Any = look(name)
+def _handle(name: str, drawn: Any) -> Line2D:
     if name == "vanilla":
         return Line2D([], [], color=drawn.colour, linestyle=":", linewidth=0.9)
     return Line2D([], [], color=drawn.colour, linestyle=drawn.line, marker=drawn.marker)

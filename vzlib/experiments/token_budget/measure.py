@@ -70,9 +70,10 @@ def measure(settings: TokenBudget) -> pd.DataFrame:
     points, known = plan(settings), identified(settings)
     tables = []
     for budget in dict.fromkeys(point.budget for point in points):
-        wanted = [
+        wanted: list[dict[str, Any]] = [
             {
                 "method": point.method,
+                "fields": dict(registry.row(point.method).fields),
                 "tokens": point.spends,
                 "equalise": settings.equalise if _is_inside(point.method) else None,
                 "each": settings.each,

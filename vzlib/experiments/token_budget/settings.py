@@ -14,7 +14,7 @@ class TokenBudget(Settings):
     model: Model
     questions: Questions
     each: int = Field(ge=2)  # questions per task
-    methods: Literal["all"] | tuple[str, ...]  # names of vzlib.methods.registry
+    methods: Literal["all"] | tuple[str, ...]  # as vzlib.methods.registry writes them
     budgets: tuple[Positive, ...] = Field(min_length=1)
     equalise: Literal["layer average", "last layer"]
     seeds: tuple[NotNegative, ...] = Field(min_length=1)  # of the methods that draw
@@ -24,14 +24,11 @@ class TokenBudget(Settings):
     def _known(cls, methods: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if not methods:
             raise ValueError("give at least one, or all")
-        for name in methods if isinstance(methods, tuple) else ():
-            if not registry.row(name).compared:
-                raise ValueError(f"{name} cannot be compared at a budget")
-        return methods
+        return methods if methods == "all" else tuple(map(registry.compared, methods))
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The names of the methods that are compared."""
+        """The methods that are compared, as they are written."""
         if isinstance(self.methods, tuple):
             return self.methods
         return tuple(name for name, row in registry.METHODS.items() if row.compared)

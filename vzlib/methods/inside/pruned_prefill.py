@@ -150,7 +150,7 @@ def pruned_prefill(
             own = stage.votes_of == index
             source = hidden if own else entering
             keys = rotated_keys(layer, hidden, rotation) if own else _memory(cache, index - 1)[0]
-            rows = rater_rows(
+            rated = rater_rows(
                 layers[stage.votes_of],
                 take_tokens(source[:, -length:], raters),
                 rater_rotation,
@@ -158,7 +158,7 @@ def pruned_prefill(
                 keys.shape[2] - length + raters + 1,
             )
             image = slice(opening.image, opening.image + place.shape[1])
-            reduction = reduce_visual(rows[:, :, image], votes, hidden[:, image], stage, seed)
+            reduction = reduce_visual(rated[:, :, image], votes, hidden[:, image], stage, seed)
             if reduction is not None:
                 hidden = _replace(hidden, image, reduction.hidden)
                 cosines, sines = (

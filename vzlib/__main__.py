@@ -22,6 +22,7 @@ app = typer.Typer(**OPTIONS, add_completion=False, no_args_is_help=True, help=__
 results = typer.Typer(**OPTIONS, no_args_is_help=True, help="List, check, export, tidy the store.")
 app.add_typer(results, name="results")
 
+WITH_PAIRS = ("reproduce", "figures", "results")  # commands that have -p NAME VALUE
 PAIR = "\0"  # between the name and the value of a parameter; no argument can hold it
 Notebooks = Annotated[
     list[str] | None, typer.Argument(help="such as 02 or 02_attention_by_layer (default: all)")
@@ -55,7 +56,7 @@ def _paired(arguments: Sequence[str]) -> Iterator[str]:
     rest = iter(arguments)
     for argument in rest:
         yield argument
-        if argument in ("-p", "--parameter") and arguments[0] in ("reproduce", "figures"):
+        if argument in ("-p", "--parameter") and arguments[0] in WITH_PAIRS:
             yield from filter(None, [PAIR.join(islice(rest, 2))])
 
 
@@ -241,11 +242,23 @@ def verify() -> int:
 @command(results)
 def export(
     to: Annotated[Path | None, typer.Option(help="a CSV file, instead of standard output")] = None,
+    analysis: Annotated[str | None, typer.Option(help="such as token_budget or 06")] = None,
+    model: Annotated[str | None, typer.Option(help="its name, or entry.weights")] = None,
+    questions: Annotated[str | None, typer.Option(help="their name, or entry.data")] = None,
+    method: Annotated[str | None, typer.Option(help="such as visionzip")] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="a setting, or a column"),
+    ] = None,
+    predictions: Annotated[
+        bool, typer.Option("--predictions", help="answers, question by question, instead of rows")
+    ] = False,
 ) -> int:
-    """Every row of every entry as one CSV table."""
-    from vzlib.results import command
+    """Stored rows as one CSV table, each with what it was measured on."""
+    from vzlib.results import export
 
-    return command.export(to)
+    typed = _pairs(parameter) + ([("method", method)] if method else [])
+    return export.export(to, analysis, model, questions, typed, predictions)
 
 
 @command(results)

@@ -215,29 +215,6 @@ def test_list(capsys):
     assert lines[1].startswith("1 entries")
 
 
-def test_export_writes_every_row_with_its_settings_and_provenance(store, capsys):
-    first = results.compute("layers", Settings(), measure, data_version="v1")
-    other = results.compute("others", {"rate": 0.5}, lambda settings: pd.DataFrame({"x": [7]}))
-    path = store.parent / "all.csv"
-    assert main(["results", "export", "--to", str(path)]) == 0
-    assert capsys.readouterr().out == f"3 rows of 2 entries in {path}\n"
-    content = path.read_bytes()
-    table = pd.read_csv(path)
-    layers = table[table["entry.experiment"] == "layers"]
-    assert layers["settings.layers"].tolist() == ["[1,2]"] * 2
-    assert layers[["layer", "value", "method"]].values.tolist() == first.values.tolist()
-    assert (layers["entry.key"] == first.attrs["key"]).all()
-    assert table.loc[table["entry.key"] == other.attrs["key"], "settings.rate"].tolist() == [0.5]
-    assert main(["results", "export", "--to", str(path)]) == 0
-    assert path.read_bytes() == content
-    assert sorted(os.listdir(path.parent)) == ["all.csv", "store"]
-    alter(store / "layers" / first.attrs["key"], "rows.parquet")
-    capsys.readouterr()
-    assert main(["results", "export"]) == 1
-    out, err = capsys.readouterr()
-    assert (len(out.splitlines()), err.count("left out:")) == (2, 1)
-
-
 def test_a_folder_that_cannot_be_written_is_one_clear_message(store, capsys):
     results.compute("layers", Settings(), measure)
     (store.parent / "file").touch()

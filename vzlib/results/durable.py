@@ -23,10 +23,18 @@ class NotWritable(RuntimeError):
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole, with the old content, or not at all."""
+    with writing_whole(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write piece by piece, that appears at `path` when the last piece is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        with aside.open("wb") as file:
+            yield file
         publish(aside, path)
     finally:
         aside.unlink(missing_ok=True)

@@ -51,6 +51,7 @@ def _stored(
             partial(function, settings.model),
             model_fingerprint=model,
             data_version=str(scenes.VERSION),
+            about={"model": settings.model, "questions": kind},
         )
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

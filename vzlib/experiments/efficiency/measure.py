@@ -122,11 +122,9 @@ def costs(settings: Efficiency) -> pd.DataFrame:
 def _stored(experiment: str, function: Any, settings: Efficiency, **more: Any) -> pd.DataFrame:
     plan(settings)
     chosen = settings.model_dump(exclude={"device", "repetitions", "limit"})
-    return results.compute(
-        experiment,
-        {**chosen, "device": device_of(settings), **more},
-        partial(function, settings),
-    )
+    wanted = {**chosen, "device": device_of(settings), **more}
+    names = {"model": settings.geometry, "questions": None}  # random weights, asked nothing
+    return results.compute(experiment, wanted, partial(function, settings), about=names)
 
 
 def _measure(settings: Efficiency, point: Mapping[str, Any]) -> pd.DataFrame:

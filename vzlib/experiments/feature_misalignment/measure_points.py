@@ -69,6 +69,7 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
         partial(_measure, settings.model),
         model_fingerprint=identity(settings.model),
         data_version=str(scenes.VERSION),
+        about={"model": settings.model, "questions": "photographs"},
     )
 
 

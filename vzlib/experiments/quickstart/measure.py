@@ -65,6 +65,7 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
         partial(_measure, settings.model),
         model_fingerprint=identity(settings.model),
         data_version=hashlib.sha256(pixels).hexdigest(),
+        about={"model": settings.model, "questions": "scenes"},
     )
     return answers, results.predictions(answers)
 

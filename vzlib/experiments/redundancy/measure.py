@@ -34,6 +34,7 @@ def measure(settings: Redundancy) -> pd.DataFrame:
             partial(_measure, settings.model, settings.dominant),
             model_fingerprint=model,
             data_version=str(scenes.VERSION),
+            about={"model": settings.model, "questions": kind},
         )
         _check(settings.dominant, int(table["patch"].max()) + 1)
         tables.append(table)

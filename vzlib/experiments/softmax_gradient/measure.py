@@ -38,6 +38,7 @@ def measure(settings: SoftmaxGradient) -> pd.DataFrame:
         partial(_measure, settings.model),
         model_fingerprint=identity(settings.model),
         data_version=str(scenes.VERSION),
+        about={"model": settings.model, "questions": "scenes"},
     )
 
 

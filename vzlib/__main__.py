@@ -102,7 +102,7 @@ def reproduce(
     parameter: Parameters = None,
     publish: Publish = False,
 ) -> int:
-    """Run notebooks in reading order; what the store holds is not measured again."""
+    """Measure again, notebook by notebook, and compare; what the store holds is not repeated."""
     from vzlib.runs import reproduce
 
     return reproduce.reproduce(notebooks, scale, _pairs(parameter), jobs, publish)
@@ -116,11 +116,22 @@ def figures(
     parameter: Parameters = None,
     publish: Publish = False,
 ) -> int:
-    """Redraw figures and tables from stored results, measuring nothing."""
+    """Redraw figures and tables from stored results, or those that ship, measuring nothing."""
     os.environ["VZLIB_STORE_ONLY"] = "1"
     from vzlib.runs import reproduce
 
     return reproduce.reproduce(notebooks, scale, _pairs(parameter), jobs, publish)
+
+
+@command(app)
+def compare() -> int:
+    """Say which numbers and verdicts of the store's figures differ from those that ship."""
+    from vzlib.paths import FIGURES
+    from vzlib.plotting.save import folder
+    from vzlib.runs import compare
+
+    print(compare.told(folder(), FIGURES) or f"nothing in {folder()} to compare with {FIGURES}")
+    return 0
 
 
 def _pairs(parameters: list[str] | None) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHECKPOINTS = REPOSITORY / "checkpoints"
 FIGURES = REPOSITORY / "figures"
+MEASURED = REPOSITORY / "measured"
 NOTEBOOKS = REPOSITORY / "notebooks"
 PARAMETERS = REPOSITORY / "params"
 PAPER = PARAMETERS / "paper"

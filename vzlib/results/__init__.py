@@ -26,21 +26,51 @@ import pandas as pd
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from vzlib.results import durable, provenance, sources
 from vzlib.paths import RESULTS, from_environment
+from vzlib.results import durable, provenance, shipped, sources
+from vzlib.results.entry import (
+    INGREDIENTS,
+    PREDICTIONS,
+    PROVENANCE,
+    ROWS,
+    DamagedEntry,
+    canonical,
+    describe,
+    key_of,
+    predictions,
+    provenance_of,
+    publish,
+    read,
+    remove,
+    verify,
+)
 
-ROWS, PREDICTIONS, PROVENANCE = "rows.parquet", "predictions.parquet", "provenance.json"
-INGREDIENTS = ("experiment", "settings", "model", "data", "source")
+__all__ = [
+    "PREDICTIONS",
+    "PROVENANCE",
+    "ROWS",
+    "DamagedEntry",
+    "MissingResult",
+    "compute",
+    "compute_each",
+    "describe",
+    "entries",
+    "location",
+    "predictions",
+    "provenance_of",
+    "read",
+    "reading_only",
+    "remove",
+    "store_only",
+    "verify",
+]
+
 logger = logging.getLogger(__name__)
 _reading_only: ContextVar[bool] = ContextVar("reading_only", default=False)
 
 
 class MissingResult(LookupError):
     """The store has no sound entry for a point, and computing is switched off."""
-
-
-class DamagedEntry(ValueError):
-    """An entry cannot be read or differs from the hashes in its provenance."""
 
 
 def location() -> Path:
@@ -56,6 +86,11 @@ def store_only() -> Iterator[None]:
         yield
     finally:
         _reading_only.reset(before)
+
+
+def reading_only() -> bool:
+    """Whether nothing may be computed."""
+    return _reading_only.get() or os.environ.get("VZLIB_STORE_ONLY") == "1"
 
 
 def compute(
@@ -139,14 +174,17 @@ def compute_each(
         source = sources.fingerprint(code, uses=uses(point))
         values = (experiment, to_jsonable_python(point), model_fingerprint, data_version, source)
         ingredients = dict(zip(INGREDIENTS, values, strict=True))
-        keys.append(_key(ingredients))
+        keys.append(key_of(ingredients))
         wanted[keys[-1]] = (point, ingredients)
     found = {key: _find(root / experiment / key) for key in wanted}
+    for key, (_, ingredients) in wanted.items():
+        if found[key] is None:
+            found[key] = _shipped(ingredients)
     missing = sorted(key for key, table in found.items() if table is None)
-    if missing and (_reading_only.get() or os.environ.get("VZLIB_STORE_ONLY") == "1"):
+    if missing and reading_only():
         raise MissingResult(
             f"no stored result for {experiment}, settings "
-            f"{_canonical(wanted[missing[0]][1]['settings'])}, model {model_fingerprint}, "
+            f"{canonical(wanted[missing[0]][1]['settings'])}, model {model_fingerprint}, "
             f"data {data_version} (key {missing[0][:12]}"
             f"{f', and {len(missing) - 1} more' if len(missing) > 1 else ''}) in {root}; "
             "unset VZLIB_STORE_ONLY to compute it"
@@ -171,30 +209,15 @@ def compute_each(
                 record |= {"uses": sorted(uses(wanted[key][0])), "rows": len(tables[ROWS])}
                 record["seconds"] = round(record["seconds"] / len(missing), 3)  # its share
                 with durable.writing(root):
-                    _publish(root / experiment / key, tables, record, root / ".aside" / key)
+                    publish(root / experiment / key, tables, record, root / ".aside" / key)
                 found[key] = read(root / experiment / key)
-    return [table for key in keys if (table := found[key]) is not None]
+    measured = [table for key in keys if (table := found[key]) is not None]
+    shipped.note(measured)
+    return measured
 
 
 def _alone(function: Callable[..., Any], points: Sequence[Any]) -> list[Any]:
     return [function(*points)]
-
-
-def predictions(table: pd.DataFrame, store: Path | str | None = None) -> pd.DataFrame:
-    """The per-question predictions beside the rows `table` that `compute` returned.
-
-    Raises:
-        LookupError: the experiment stored no predictions.
-    """
-    path = _folder(table, store) / PREDICTIONS
-    if not path.is_file():
-        raise LookupError(f"experiment {table.attrs['experiment']} stored no predictions")
-    return pd.read_parquet(path)
-
-
-def describe(table: pd.DataFrame, store: Path | str | None = None) -> dict[str, Any]:
-    """The provenance of the rows `table` that `compute` returned."""
-    return provenance_of(_folder(table, store))
 
 
 def entries(store: Path | str | None = None) -> list[Path]:
@@ -204,66 +227,6 @@ def entries(store: Path | str | None = None) -> list[Path]:
         for path in (Path(store) if store else location()).glob("[!.]*/*/")
         if re.fullmatch(r"[0-9a-f]{64}", path.name)
     )
-
-
-def remove(folder: Path) -> bool:
-    """Remove an entry, unless another process is at work on its key."""
-    root = folder.parents[1]
-    with durable.try_lock(root / ".locks" / folder.name) as lock:
-        if lock:
-            durable.remove(folder, root / ".aside" / folder.name)
-        return lock is not None
-
-
-def verify(folder: Path) -> None:
-    """Recompute every hash of an entry, its key included.
-
-    Raises:
-        DamagedEntry: saying which file is missing, unreadable or altered.
-    """
-    record = provenance_of(folder)
-    if _key({name: record[name] for name in INGREDIENTS}) != folder.name:
-        raise DamagedEntry(f"{folder / PROVENANCE} does not belong to the key {folder.name[:12]}")
-    for name, expected in record["files"].items():
-        try:
-            actual = _hash((folder / name).read_bytes())
-        except OSError as error:
-            raise DamagedEntry(f"{folder / name} cannot be read: {error.strerror}") from None
-        if actual != expected:
-            raise DamagedEntry(f"{folder / name} differs from the hash in its provenance")
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _key(ingredients: Mapping[str, Any]) -> str:
-    return _hash(_canonical(ingredients).encode())
-
-
-def _folder(table: pd.DataFrame, store: Path | str | None) -> Path:
-    return (Path(store) if store else location()) / table.attrs["experiment"] / table.attrs["key"]
-
-
-def provenance_of(folder: Path) -> dict[str, Any]:
-    """The record of an entry, which carries its own hash.
-
-    Raises:
-        DamagedEntry: it cannot be read or was altered.
-    """
-    path = folder / PROVENANCE
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedEntry(f"{path} cannot be read: {error}") from None
-    digest = record.pop("digest", None) if isinstance(record, dict) else None
-    if digest != _hash(_canonical(record).encode()):
-        raise DamagedEntry(f"{path} differs from the hash it carries")
-    return record
 
 
 def _find(folder: Path) -> pd.DataFrame | None:
@@ -277,12 +240,13 @@ def _find(folder: Path) -> pd.DataFrame | None:
         return None
 
 
-def read(folder: Path) -> pd.DataFrame:
-    """The rows of an entry. Raises DamagedEntry as `verify` does."""
-    verify(folder)
-    table = pd.read_parquet(folder / ROWS)
-    table.attrs = {"experiment": folder.parent.name, "key": folder.name}
-    return table
+def _shipped(ingredients: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The rows that ship with the repository; None, and a warning where they are damaged."""
+    try:
+        return shipped.find(ingredients, exactly=not reading_only())
+    except DamagedEntry as error:
+        logger.warning("shipped result not used: %s", error)
+        return None
 
 
 def _tables(outcome: Any, experiment: str) -> dict[str, pd.DataFrame]:
@@ -295,25 +259,3 @@ def _tables(outcome: Any, experiment: str) -> dict[str, pd.DataFrame]:
         name: part.reset_index(drop=part.index.names == [None])
         for name, part in zip((ROWS, PREDICTIONS), parts, strict=False)
     }
-
-
-def _publish(
-    folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, Any], aside: Path
-) -> None:
-    """Write an entry into `aside`, then publish it by one rename. Needs the lock of the key."""
-    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
-    try:
-        aside.mkdir(parents=True)
-        for name, table in tables.items():
-            table.to_parquet(aside / name, index=False)
-        record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
-        record["digest"] = _hash(_canonical(record).encode())
-        (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if folder.exists():  # damaged: kept for whoever wants to know, until the next damage
-            damaged = folder.parents[1] / ".damaged" / folder.name
-            shutil.rmtree(damaged, ignore_errors=True)
-            damaged.parent.mkdir(exist_ok=True)
-            folder.rename(damaged)
-        durable.publish(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)  # a part, on a full disk

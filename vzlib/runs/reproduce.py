@@ -24,10 +24,10 @@ from traitlets.config import Config
 
 from vzlib import notebooks, results, typed_values
 from vzlib.parameters import settings_class, validate
-from vzlib.paths import FIGURES, NOTEBOOKS
+from vzlib.paths import FIGURES, MEASURED, NOTEBOOKS
 from vzlib.plotting.save import folder
-from vzlib.results import durable
-from vzlib.runs import figures
+from vzlib.results import durable, shipped
+from vzlib.runs import compare, figures
 
 # One by one, when the others have ended: times want the machine alone, the ledger reads them all.
 LAST = ("08_efficiency", "15_claims")
@@ -200,10 +200,14 @@ def reproduce(
     jobs: int = 1,
     publish: bool = False,
 ) -> int:
-    """Run notebooks, then write the index of figures; 1 when a notebook failed, else 0.
+    """Run notebooks, write the index of figures, say what differs from those that ship.
+
+    What ships in measured/ is measured again, unless nothing may be computed: then it is read.
+    Returns 1 when a notebook failed, else 0.
 
     names: as `notebooks.find` takes them; None is all. typed: names and values of parameters, for
-    every notebook that runs. publish: figures go to figures/ of the repository.
+    every notebook that runs. publish: figures go to figures/ of the repository, what they were
+    drawn from to measured/ if all notebooks ran.
 
     Raises:
         ValueError: something given is not allowed; nothing ran.
@@ -215,15 +219,33 @@ def reproduce(
         raise ValueError("\n".join(problems))
     if publish:
         _publish(scale, typed)
+    if not results.reading_only():
+        os.environ[shipped.OFF] = "0"
     start = time.perf_counter()
-    failures = run(chosen, scale, typed, jobs)
+    with _noting_what_is_used() as used:
+        failures = run(chosen, scale, typed, jobs)
+        if publish and not failures and names is None:
+            print(f"{shipped.publish(used())} measurements in {MEASURED}")
     good = len(chosen) - len(failures)
     print(f"{good} of {len(chosen)} notebooks in {time.perf_counter() - start:.1f} s")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     if index := figures.write_index(folder()):
         print(f"{len(figures.drawn(folder()))} figures and tables in {index}")
+    if difference := compare.told(folder(), FIGURES):
+        print(difference)
     return 1 if failures else 0
+
+
+@contextmanager
+def _noting_what_is_used() -> Iterator[Callable[[], list[Path]]]:
+    """Gives a function that lists the entries that notebooks have read so far."""
+    with tempfile.NamedTemporaryFile() as file:
+        os.environ[shipped.USED] = file.name
+        try:
+            yield lambda: [Path(line) for line in Path(file.name).read_text("utf-8").splitlines()]
+        finally:
+            del os.environ[shipped.USED]
 
 
 def _problems(

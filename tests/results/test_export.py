@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from vzlib.__main__ import main
-
 from vzlib import results
+from vzlib.__main__ import main
 
 
 class Settings(BaseModel, frozen=True):
@@ -102,7 +101,8 @@ def test_every_row_says_which_model_and_questions_and_what_decides(sweep, capsys
     names = ["entry.model", "entry.weights", "entry.questions", "entry.data"]
     names += ["settings.method", "settings.equalise"]
     assert len(table) == 12 and not table[names].duplicated().any()
-    row = table[(table["entry.model"] == "me/llava") & (table["entry.questions"] == "scenes")].iloc[0]
+    asked = (table["entry.model"] == "me/llava") & (table["entry.questions"] == "scenes")
+    row = table[asked].iloc[0]
     assert (row["entry.weights"], row["entry.data"]) == ("weights of me/llava", "hash of scenes")
 
 
@@ -144,7 +144,7 @@ def test_answers_are_exported_question_by_question(sweep, capsys):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--analysis", "token_budgets"), "token_budgets: unknown; did you mean token_budget? Allo"),
+        (("--analysis", "token_budgets"), "token_budgets: unknown; did you mean token_budget?"),
         (("--analysis", "99"), "99: unknown; Allowed: layers, token_budget."),
         (("--model", "pica"), "--model pica: unknown; did you mean pico? Allowed: me/llava, pico."),
         (("--questions", "scene"), "did you mean scenes? Allowed: /data/own.jsonl, scenes."),

@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from vzlib.__main__ import main
-from vzlib.results import durable
-
 from vzlib import results
+from vzlib.__main__ import main
 from vzlib.paths import REPOSITORY
+from vzlib.results import durable
 
 
 class Settings(BaseModel, frozen=True):

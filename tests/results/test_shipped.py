@@ -75,6 +75,7 @@ def test_where_nothing_may_be_computed_neither_code_nor_device_matters(change, m
 def test_ones_own_results_come_before_those_that_ship():
     measured({"rate": 1})
     ship()
+
     def on_a_gpu(point):
         return pd.DataFrame({"rate": [7]})
 

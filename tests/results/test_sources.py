@@ -145,7 +145,7 @@ def test_the_text_of_an_error_does_not_count_and_what_else_it_carries_does(root)
     text = path.read_text()
     path.write_text(text.replace('f"{a} is nothing"', '"nothing to merge"'))
     assert fingerprint(root) == before
-    path.write_text(text.replace("nothing\", 1)", "nothing\", 2)"))
+    path.write_text(text.replace('nothing", 1)', 'nothing", 2)'))
     assert fingerprint(root) != before
 
 

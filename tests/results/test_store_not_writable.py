@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from tests.permissions import obeyed, read_only
+from vzlib import results
 from vzlib.__main__ import main
 from vzlib.results import durable
-from vzlib import results
 
 KIB = 2**10
 

@@ -9,12 +9,9 @@ compute while the others wait.
 `vzlib results` lists, verifies, exports and prunes; see `vzlib.results.command`.
 """
 
-import hashlib
-import json
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar

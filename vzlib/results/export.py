@@ -91,7 +91,9 @@ def _of_analysis(
 ) -> dict[Path, dict[str, Any]]:
     if name is None:
         return records
-    names = {folder: (record["experiment"], _analysis(record)) for folder, record in records.items()}
+    names = {
+        folder: (record["experiment"], _analysis(record)) for folder, record in records.items()
+    }
     there = sorted({one for pair in names.values() for one in pair if one})
     if name not in there:
         try:
@@ -114,7 +116,9 @@ def _about(
     """Those that were measured on a model or on questions."""
     if text is None:
         return records
-    names = {folder: (_name(record, what), _hash(record, what)) for folder, record in records.items()}
+    names = {
+        folder: (_name(record, what), _hash(record, what)) for folder, record in records.items()
+    }
     there = sorted({one for name, told in names.values() if (one := name or told)})
     given = {text, str(Path(text).absolute())}
     found = {folder: record for folder, record in records.items() if given & set(names[folder])}

@@ -156,10 +156,10 @@ def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) 
             for alias in node.names:
                 module = f"{base}.{alias.name}"
                 yield module if _file(module, root) else _defining(base, alias.name, root)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # A table of lazy exports names its modules in strings.
-            if "." in node.value:  # the package's own name says nothing
-                yield package + node.value if node.value.startswith(".") else node.value
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            # A table of lazy exports names its modules in strings; the package's own name says
+            # nothing.
+            yield package + node.value if node.value.startswith(".") else node.value
 
 
 def _defining(package: str, name: str, root: Path) -> str:

@@ -2,11 +2,16 @@
 
 import copy
 import functools
+import pickle
+from dataclasses import dataclass, fields
+from typing import Any
 
+import accelerate
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
-from transformers import StaticCache
+from transformers import DynamicCache, LlamaModel, StaticCache
+from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 
 import vzlib
 from tests import tiny
@@ -152,6 +157,135 @@ def test_nested_and_vanilla():
         assert inner.graphs == outer.graphs == {(1, 192, False)}
     undo_compiled_prefill(model)
     assert torch.equal(logits(model, inputs), expected)
+
+
+def test_entered_again_it_keeps_its_graphs(zipped):
+    model, inputs = zipped.model, asked(zipped, QUESTIONS[0])
+    counter = CompileCounterWithBackend("aot_eager")
+    language = model.model.language_model
+    prefill = compiled_prefill(model, backend=counter, attach=False)
+    assert "forward" not in language.__dict__
+    expected = logits(model, inputs)
+    for _ in range(3):
+        with prefill:
+            assert "forward" in language.__dict__
+            torch.testing.assert_close(logits(model, inputs), expected)
+        assert "forward" not in language.__dict__
+        assert torch.equal(logits(model, inputs), expected)
+    assert counter.frame_count == len(prefill.graphs) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"use_cache": False}, {"return_dict": True}], ids=str)
+@pytest.mark.parametrize("by", ["argument", "config"])
+def test_a_tuple_on_request(options, by):
+    model, _ = tiny.llava(image_size=48)
+    language, ids = model.model.language_model, torch.tensor([[1, 5, 6, 7, 8]])
+    if by == "argument":
+        options = {"return_dict": False, **options}
+    else:
+        language.config.return_dict = False
+    with torch.no_grad():
+        expected = language(ids, **options)
+        with compiled_prefill(model, buckets=(8,), backend="aot_eager") as compiled:
+            found = language(ids, **options)
+    assert len(compiled.graphs) == 1
+    assert type(found) is type(expected) and len(found) == len(expected)
+    torch.testing.assert_close(found[0], expected[0])
+
+
+class Renamed(LlamaModel):
+    """What transformers calls `past_key_values` is called `cache`, as from its version 5.24 on."""
+
+    def forward(self, input_ids=None, attention_mask=None, position_ids=None, cache=None, **rest):
+        output = LlamaModel.forward(self, input_ids, attention_mask, position_ids, cache, **rest)
+        return RenamedOutput(last_hidden_state=output.last_hidden_state, cache=output[CACHE])
+
+
+@dataclass
+class RenamedOutput(ModelOutput):
+    last_hidden_state: torch.Tensor | None = None
+    cache: Any = None
+
+
+# What the installed transformers calls it.
+CACHE = next(each.name for each in fields(BaseModelOutputWithPast) if each.name in prefill.CACHE)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_the_graph_is_taken_whatever_the_cache_is_called(monkeypatch, renamed):
+    model, _ = tiny.llava(image_size=48)
+    language, ids = model.model.language_model, torch.tensor([[1, 5, 6, 7, 8]])
+    name = CACHE
+    if renamed:
+        language.__class__, name = Renamed, "cache"
+        monkeypatch.setattr(prefill, "BaseModelOutputWithPast", RenamedOutput)
+    with torch.no_grad():
+        expected = language(ids, use_cache=True)
+        with compiled_prefill(model, buckets=(8,), backend="aot_eager") as compiled:
+            own = DynamicCache(config=language.config)
+            for given in (language(ids, use_cache=True), language(ids, **{name: own})):
+                torch.testing.assert_close(given.last_hidden_state, expected.last_hidden_state)
+                for ours, theirs in zip(given[name].layers, expected[name].layers, strict=True):
+                    torch.testing.assert_close(ours.keys, theirs.keys)
+            assert own.get_seq_length() == 5
+            word = language(torch.tensor([[9]]), **{name: own})  # goes on as behind a stock prefill
+        assert compiled.graphs == {(1, 8, False)}
+        again = language(torch.tensor([[9]]), **{name: expected[name]})
+    torch.testing.assert_close(word.last_hidden_state, again.last_hidden_state)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_copies_compile_for_themselves(monkeypatch, twin):
+    quick = functools.partial(compiled_prefill, backend="aot_eager")
+    monkeypatch.setattr("vzlib.models.zip.compiled_prefill", quick)
+    model, processor = tiny.llava(image_size=48)
+    with vzlib.zip_model(model, processor, retain=8, compile=True) as zipped:
+        inputs = asked(zipped, QUESTIONS[0])
+        expected = logits(model, inputs)
+        other = twin(zipped)
+        assert zipped.prefill.graphs and not other.prefill.graphs
+        torch.testing.assert_close(logits(other.model, inputs), expected)
+        assert other.prefill.graphs == zipped.prefill.graphs
+        other.undo()
+        assert "forward" not in other.model.model.language_model.__dict__
+        assert "forward" in model.model.language_model.__dict__
+
+
+@pytest.mark.parametrize("first", ["hooks", "prefill"])
+def test_hooks_of_accelerate_stay_and_take_the_stock_forward(first):
+    model, processor = tiny.llava(image_size=48)
+    inputs = tiny.batch(processor, QUESTIONS[:1], images=1)
+    expected = logits(model, inputs)
+    attach = functools.partial(accelerate.cpu_offload, execution_device="cpu")
+    if first == "hooks":
+        attach(model)
+    compiled = compiled_prefill(model, backend="aot_eager")
+    if first == "prefill":
+        attach(model)
+    assert torch.equal(logits(model, inputs), expected)
+    assert not compiled.graphs
+    compiled.undo()
+    assert torch.equal(logits(model, inputs), expected)
+    assert sum(hasattr(module, "_hf_hook") for module in model.modules()) > 10
+
+
+def test_a_language_model_with_one_hook_around_it_is_compiled():
+    model, processor = tiny.llava(image_size=48)
+    inputs = tiny.batch(processor, QUESTIONS[:1], images=1)
+    expected, ran = logits(model, inputs), []
+
+    class Notes(accelerate.hooks.ModelHook):
+        def pre_forward(self, module, *arguments, **options):
+            ran.append(module)
+            return arguments, options
+
+    language = model.model.language_model
+    accelerate.hooks.add_hook_to_module(language, Notes())
+    with compiled_prefill(model, backend="aot_eager") as compiled:
+        torch.testing.assert_close(logits(model, inputs), expected)
+        assert ran == [language] and len(compiled.graphs) == 1
+    assert torch.equal(logits(model, inputs), expected)
+    assert ran == [language] * 2
 
 
 def test_a_deep_copy_runs_its_own_weights(zipped):

@@ -124,16 +124,11 @@ def compiled(model: Any, variant: Variant, backend: str = "inductor") -> Variant
 
     Compiling falls to the first run, which must be a warm-up. backend: as of torch.compile.
     """
-    compiled_prefill(model, backend=backend)
-    language = model.base_model.language_model
-    forward = language.__dict__.pop("forward")
+    prefill = compiled_prefill(model, backend=backend, attach=False)
 
     def run() -> Iterator[str]:
-        language.forward = forward
-        try:
+        with prefill:
             yield from variant()
-        finally:
-            del language.forward
 
     return run
 

@@ -85,7 +85,7 @@ def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     budget = Budget.retain(point["retained"], has_cls=bool(cls))
     rows, columns = np.divmod(np.arange(grid * grid), grid)
     frames, images = [], photographs()
-    for place in tqdm(POINTS, desc="points"):
+    for place in tqdm(POINTS, desc="points", unit="point"):
         pixels = model.pixels([images[place.photograph]])
         row, column = patch_of(place, grid)
         query = [cls + row * grid + column]

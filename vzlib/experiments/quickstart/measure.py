@@ -74,7 +74,7 @@ def _measure(model: str, settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFra
     shown, stock = images(settings), loaded(model)
     tokens = [_tokens(stock, settings, name, image) for name, image in shown.items()]
     rows = []
-    for question in tqdm(questions(settings), desc="questions"):
+    for question in tqdm(questions(settings), desc="questions", unit="question"):
         rows.append((*question, *ask_both(stock, shown[question[0]], question[2], settings)))
     columns = [*QUESTION, "zipped", "zipped_positions", "vanilla", "vanilla_positions"]
     return pd.DataFrame(rows, columns=columns), pd.concat(tokens, ignore_index=True)

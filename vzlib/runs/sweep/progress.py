@@ -9,6 +9,11 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
 from vzlib.results import durable
 from vzlib.runs.sweep import places
 from vzlib.runs.sweep.sweep_file import Point
@@ -74,12 +79,21 @@ class Progress:
         return f", about {seconds / scale:.0f} {unit} to go"
 
     def _watch(self) -> None:
-        terminal, shown, when = self._out.isatty(), "", 0.0
-        while not self._ended.wait(TICK):
-            line = self.line()
-            if line != shown and (terminal or time.monotonic() - when > QUIET):
-                print(line, end="\x1b[K\r" if terminal else "\n", file=self._out, flush=True)
-                shown, when = line, time.monotonic()
+        console = Console(file=self._out, highlight=False)
+        shown, when = "", -QUIET
+        with Live(self._bar(), console=console, auto_refresh=False, transient=True) as live:
+            while not self._ended.wait(TICK):
+                if console.is_terminal:
+                    live.update(self._bar(), refresh=True)
+                elif (line := self.line()) != shown and time.monotonic() - when > QUIET:
+                    print(line, file=self._out, flush=True)
+                    shown, when = line, time.monotonic()
+
+    def _bar(self) -> Table:
+        """The line after a bar of the points that are done."""
+        both = Table.grid(padding=(0, 1))
+        both.add_row(ProgressBar(len(self.labels), len(self._done()), width=20), self.line())
+        return both
 
     def _done(self) -> set[str]:
         there = set(os.listdir(self.place / "points")) if (self.place / "points").exists() else ()

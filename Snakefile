@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-PLAN = config["plan"]
+CODE = str(workflow.basedir)  # the copy of the code that the run uses, with the plan in it
+PLAN = str(Path(CODE, config["plan"]))
 plan = json.loads(Path(PLAN).read_text(encoding="utf-8"))
 
 
@@ -21,4 +22,4 @@ rule job:
     resources:
         attempt=lambda wildcards, attempt: attempt,
     shell:
-        "exec {params.python:q} -m vzlib run-job {PLAN:q} {wildcards.job} --attempt {resources.attempt}"
+        "exec {params.python:q} {CODE:q} run-job {PLAN:q} {wildcards.job} --attempt {resources.attempt}"

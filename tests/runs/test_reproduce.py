@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from vzlib import notebooks
 from vzlib.__main__ import main
+from vzlib.paths import REPOSITORY
 from vzlib.runs import reproduce
 
 
@@ -220,3 +222,25 @@ def test_the_kernel_is_this_interpreter_whatever_the_machine_has_registered(tmp_
         assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
         assert not list(Path(os.environ["IPYTHONDIR"]).glob("**/startup/*.py"))
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("bad", ["long", "a:b", "gone"])
+def test_notebooks_run_whatever_folder_is_for_temporary_files(repository, bad, monkeypatch):
+    place = repository.folder / {"long": "x" * 100, "a:b": "a:b {x}"}.get(bad, bad)
+    if bad != "gone":
+        place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # asked for anew
+    repository("01_first", "import vzlib\nprint(n, vzlib.__file__)")
+    assert main(["reproduce", "--scale", "quick"]) == 0
+    shown = printed(repository.results / "01_first.ipynb")
+    assert shown == f"2 {REPOSITORY / 'vzlib/__init__.py'}\n"
+
+
+def test_a_place_for_sockets_is_needed(monkeypatch, tmp_path):
+    monkeypatch.setattr(reproduce.os, "access", lambda place, mode: False)
+    with (
+        pytest.raises(ValueError, match=r"TMPDIR='.*' is no place for the sockets .* at most 77 l"),
+        reproduce.own_kernel(),
+    ):
+        pass

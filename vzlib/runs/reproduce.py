@@ -24,13 +24,21 @@ from traitlets.config import Config
 
 from vzlib import notebooks, results, typed_values
 from vzlib.parameters import settings_class, validate
-from vzlib.paths import FIGURES, MEASURED, NOTEBOOKS
+from vzlib.paths import FIGURES, MEASURED, NOTEBOOKS, REPOSITORY
 from vzlib.plotting.save import folder
 from vzlib.results import durable, shipped
 from vzlib.runs import compare, figures
 
 # One by one, when the others have ended: times want the machine alone, the ledger reads them all.
 LAST = ("08_efficiency", "15_claims")
+KERNEL = """
+import sys
+sys.path[0] = {!r}
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+SOCKET = 107  # letters of the path of a socket, of which a kernel's own part are
+OWN = 30
 
 
 def execute(
@@ -56,8 +64,8 @@ def execute(
     aside = published.with_name(f".{published.stem}.{os.getpid()}.ipynb")
     try:
         papermill.execute_notebook(
-            _as_it_is(notebook),
-            _as_it_is(aside),
+            as_it_is(notebook),
+            as_it_is(aside),
             values,
             kernel_name="python3",
             language="python",
@@ -76,25 +84,29 @@ def execute(
     failed.unlink(missing_ok=True)
 
 
-def _as_it_is(path: Path) -> str:
+def as_it_is(path: Path) -> str:
     """A path in which papermill finds no {name} to fill in."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 @contextmanager
-def own_kernel(jobs: int = 1, timed: bool = False) -> Iterator[Config]:
+def own_kernel(jobs: int = 1, timed: bool = False, code: Path = REPOSITORY) -> Iterator[Config]:
     """Make the kernel "python3" this interpreter, whatever kernels the machine has registered.
 
-    The kernel sees no start-up files of the user and prints nothing of its own. Gives the
-    configuration to start kernels with: they talk through sockets in a folder of this run, so that
-    no port can collide and nobody else can listen. jobs: kernels that will work at once. timed:
-    their threads shall wait as those of any process do, so that times are those one would see.
+    The kernel imports vzlib from the folder `code`, sees no start-up files of the user and prints
+    nothing of its own. Gives the configuration to start kernels with: they talk through sockets in
+    a folder of this run, so that no port can collide and nobody else can listen. jobs: kernels that
+    will work at once. timed: their threads shall wait as those of any process do, so that times are
+    those one would see.
+
+    Raises:
+        ValueError: there is no folder for temporary files that sockets can be in.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=_place_for_sockets()) as folder:
         kernel = Path(folder, "kernels", "python3")
         kernel.mkdir(parents=True)
         # A kernel told to stop may log the interrupt as an error; what fails is in the notebook.
-        command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL"]
+        command = [sys.executable, "-c", KERNEL.format(str(code)), "--log-level=CRITICAL"]
         command += ["-f", "{connection_file}"]
         specification = {"argv": command, "display_name": "Python 3", "language": "python"}
         (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
@@ -119,6 +131,20 @@ def own_kernel(jobs: int = 1, timed: bool = False) -> Iterator[Config]:
         finally:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _place_for_sockets() -> str:
+    """Where temporary files go, if sockets can be there, or the next place where they can."""
+    places = (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm", os.getcwd())
+    for place in places:
+        short = len(os.fsencode(place)) <= SOCKET - OWN
+        # Lists of folders are joined by the other letter that is not allowed.
+        if short and os.pathsep not in place and os.access(place, os.W_OK | os.X_OK):
+            return place
+    raise ValueError(
+        f"TMPDIR={tempfile.gettempdir()!r} is no place for the sockets of a kernel: a folder is "
+        f"needed that can be written, with at most {SOCKET - OWN} letters and no {os.pathsep!r}"
+    )
 
 
 def run(

@@ -53,7 +53,7 @@ def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
         print(f"{sweep.name}: {len(sweep.points)} points, {len(missing)} to compute", flush=True)
         version = _drawing(sweep, place)
         copy = _freeze(sweep, place)
-        _use(copy, slurm.cpus if slurm else max(1, (os.cpu_count() or 1) // jobs))
+        _share(slurm.cpus if slurm else max(1, (os.cpu_count() or 1) // jobs))
         if missing:
             plan = _plan(sweep, missing, place, copy)
             with Progress(place, sweep.points) as progress:
@@ -96,10 +96,9 @@ def _freeze(sweep: Sweep, place: Path) -> Path:
     return copy
 
 
-def _use(copy: Path, threads: int) -> None:
-    """Let the processes that this one starts use the copy of the code and so many threads."""
+def _share(threads: int) -> None:
+    """Let the processes that this one starts use the same store and so many threads."""
     os.environ |= {
-        "PYTHONPATH": str(copy),
         "VZLIB_RESULTS": str(results.location()),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
     }
@@ -136,7 +135,7 @@ def _snakemake(place: Path, plan: Path, jobs: int, slurm: Slurm | None, progress
     from snakemake.cli import main
 
     options = ["--snakefile", str(plan.parent / "Snakefile"), "--directory", str(place)]
-    options += ["--config", f"plan={plan}", "--keep-going", "--rerun-incomplete", "--nolock"]
+    options += ["--config", f"plan={plan.name}", "--keep-going", "--rerun-incomplete", "--nolock"]
     options += ["--retries", str(RETRIES), "--profile", "none", "--workflow-profile", "none"]
     options += ["--rerun-triggers", "mtime", "--drop-metadata", "--scheduler", "greedy"]
     options += slurm.options() if slurm else ["--cores", str(jobs)]
@@ -185,7 +184,7 @@ def _draw(sweep: Sweep, place: Path, copy: Path, version: str) -> list[str]:
     # What fails is in the notebook; a kernel that ends may upset the sockets it talked through.
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     try:
-        with _into(place / "snakemake.log"), reproduce.own_kernel() as config:
+        with _into(place / "snakemake.log"), reproduce.own_kernel(code=copy) as config:
             reproduce.execute(notebook, sweep.draw or {}, published, config, cwd=cwd)
     except Exception as error:
         failure = f"{sweep.notebook.stem} drawing, {reproduce.explain(error)}"

@@ -12,6 +12,7 @@ from vzlib.paths import CHECKPOINTS, PAPER, REPOSITORY
 from vzlib.results import durable, provenance
 from vzlib.runs.sweep import places
 
+START = "from vzlib.__main__ import main\n\nraise SystemExit(main())\n"
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
@@ -48,6 +49,8 @@ def _copy(notebook: Path, target: Path) -> None:
     shutil.copyfile(REPOSITORY / "Snakefile", target / "Snakefile")
     for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
         folder.chmod(folder.stat().st_mode | stat.S_IRWXU)  # copytree gives folders their modes
+    # Python runs a folder by this file, and then imports from there, whatever the folder's name.
+    (target / "__main__.py").write_text(START, encoding="utf-8")
     state = json.dumps(provenance.commit())
     (target / provenance.FROZEN).write_text(state, encoding="utf-8")
     (target / CHECKPOINTS.name).symlink_to(CHECKPOINTS)

@@ -99,7 +99,9 @@ def _forget_variables(kernel: AsyncKernelManager, config: Config) -> None:
         path = Path(folder, "reset.ipynb")
         nbformat.write(new_notebook(cells=[new_code_cell("%reset -f")]), path)
         quiet: dict[str, Any] = {"progress_bar": False, "kernel_name": "python3"}
-        papermill.execute_notebook(path, None, language="python", km=kernel, config=config, **quiet)
+        papermill.execute_notebook(
+            reproduce.as_it_is(path), None, language="python", km=kernel, config=config, **quiet
+        )
 
 
 def _interrupt_once(*_: Any) -> None:

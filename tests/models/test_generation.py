@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 from transformers import pipeline
 
 import vzlib
@@ -195,6 +196,40 @@ def test_the_zipped_model_compiles_as_one_graph(zipped):
         compiled = torch.compile(zipped.model, fullgraph=True, backend="aot_eager")
         logits = compiled(**inputs, use_cache=False).logits
     torch.testing.assert_close(logits, expected)
+
+
+WAYS = [
+    {},
+    {"num_beams": 3, "num_return_sequences": 2},
+    {"do_sample": True, "temperature": 2.0, "top_k": 7},
+    {"do_sample": True, "num_beams": 2},
+    {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2},
+    {"output_hidden_states": True, "output_logits": True, "output_scores": True},
+    {"output_attentions": True},
+    {"cache_implementation": "static", "disable_compile": True},
+    {"use_cache": False},
+    {"guidance_scale": 1.5},
+]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_with_all_tokens_generate_gives_what_stock_gives(options):
+    model, processor = tiny.llava(image_size=48)
+    model.set_attn_implementation("eager" if "output_attentions" in options else "sdpa")
+    inputs = tiny.batch(processor)
+    options = {"max_new_tokens": 4, "do_sample": False, "return_dict_in_generate": True, **options}
+
+    def said():
+        torch.manual_seed(0)
+        return model.generate(**inputs, **options)
+
+    expected = said()
+    with vzlib.zip_model(model, processor, vzlib.Budget.all(36)):
+        found = said()
+    assert type(found) is type(expected) and list(found) == list(expected)
+    for name in set(expected) - {"past_key_values", "cache"}:
+        ours, theirs = (tree_leaves(each[name]) for each in (found, expected))
+        assert len(ours) == len(theirs) > 0 and all(map(torch.equal, ours, theirs))
 
 
 class LowRank(torch.nn.Module):

@@ -10,7 +10,7 @@ import accelerate
 import pytest
 import torch
 
-from vzlib.models.overrides import Override, is_method, put, take, take_all
+from vzlib.models.overrides import Override, found, is_method, put, take, take_all
 
 
 class Doubles(torch.nn.Module):
@@ -88,7 +88,7 @@ def test_hooks_of_accelerate_that_came_later_stay():
     hooked(module)
     put(module, "forward", layer(100))
     assert module(ONE) == 112
-    take_all(module, "forward")
+    take_all(found(module, "forward"))
     assert module(ONE) == 2 and hasattr(module, "_hf_hook")
     accelerate.hooks.remove_hook_from_module(module)
     assert module(ONE) == 2
@@ -99,7 +99,7 @@ def test_hooks_of_accelerate_that_went_meanwhile():
     put(module, "forward", layer(10))
     accelerate.hooks.remove_hook_from_module(module)
     assert module(ONE) == 12
-    take_all(module, "forward")
+    take_all(found(module, "forward"))
     assert module(ONE) == 2
 
 
@@ -108,7 +108,7 @@ def test_a_method_that_somebody_put_there_comes_back():
     module.forward = theirs = lambda value: value * 3
     put(module, "forward", layer(10))
     assert module(ONE) == 13
-    take_all(module, "forward")
+    take_all(found(module, "forward"))
     assert module.forward is theirs
 
 
@@ -131,9 +131,9 @@ def test_copies_take_their_layers_along_and_run_themselves(twin):
     with torch.no_grad():
         other.weight.fill_(3)
     assert (module(ONE), other(ONE)) == (112, 113)
-    take_all(module, "forward")
+    take_all(found(module, "forward"))
     assert (module(ONE), other(ONE)) == (2, 113)
-    take_all(other, "forward")
+    take_all(found(other, "forward"))
     assert other(ONE) == 3 and "forward" not in other.__dict__
 
 
@@ -148,7 +148,7 @@ def test_a_closure_is_no_method():
     assert is_method(module, "forward")
     put(module, "forward", layer(10))
     assert is_method(module, "forward")
-    take_all(module, "forward")
+    take_all(found(module, "forward"))
     assert is_method(hooked(module), "forward")
     other = Doubles()
     other.forward = lambda value: value

@@ -434,3 +434,36 @@ def test_shortened_texts_are_padded_with_a_token_that_is_no_image(pad, image_tok
     padding = short["input_ids"][short["attention_mask"] == 0]
     assert padding.numel() == 28 and (padding >= 0).all() and padding.unique().numel() == 1
     assert pad in (-1, None, image_token) or padding[0] == pad
+
+
+def test_a_handle_entered_again_zips_again():
+    model, processor = small()
+    pixels = tiny.batch(processor)["pixel_values"]
+    zipped = vzlib.zip_model(model, processor, retain=8)
+    counts = []
+    for _ in range(2):
+        with zipped:
+            counts.append(len(model.get_image_features(pixels).pooler_output[0]))
+        counts.append(len(model.get_image_features(pixels).pooler_output[0]))
+    zipped.undo()
+    with zipped, vzlib.zip_model(model, retain=4):
+        counts.append(len(model.get_image_features(pixels).pooler_output[0]))
+    assert counts == [8, 36, 8, 36, 4]
+    assert not OVERRIDES & model.model.__dict__.keys()
+
+
+def test_undone_also_under_a_method_that_somebody_laid_over_it():
+    model, processor = small()
+    inputs = tiny.batch(processor)
+    zipped = vzlib.zip_model(model, processor, retain=8)
+    ours, calls = model.model.get_image_features, []
+
+    def theirs(*arguments, **options):
+        calls.append(1)
+        return ours(*arguments, **options)
+
+    model.model.get_image_features = theirs
+    assert len(model.get_image_features(inputs["pixel_values"]).pooler_output[0]) == 8
+    zipped.undo()
+    assert len(model.get_image_features(inputs["pixel_values"]).pooler_output[0]) == 36
+    assert model.model.get_image_features is theirs and len(calls) == 2

@@ -28,7 +28,7 @@ from torch.nn.functional import pad
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
-from vzlib.models.overrides import Layer, Override, put, take, take_all
+from vzlib.models.overrides import Layer, Override, found, put, take, take_all
 
 BUCKETS = (64, 128, 192, 256, 384, 512, 640, 768, 1024, 1536, 2048, 3072, 4096)
 GRAPHS = 16  # combinations of batch size, bucket and mode; each costs compiling and memory
@@ -85,6 +85,7 @@ class CompiledPrefill:
 
     def undo(self) -> None:
         """Give back the stock prefill, whoever compiled it; twice is as good as once."""
+        take_all(self._override)
         undo_compiled_prefill(self.model)
 
     def __enter__(self) -> "CompiledPrefill":
@@ -130,7 +131,7 @@ def compiled_prefill(
 
 def undo_compiled_prefill(model: Any) -> None:
     """Give back the stock prefill of a model, compiled or not."""
-    take_all(model.base_model.language_model, "forward")
+    take_all(found(model.base_model.language_model, "forward"))
 
 
 def _forward(graphs: Graphs, below: Any, language: Any, *arguments: Any, **options: Any) -> Any:

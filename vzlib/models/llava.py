@@ -100,7 +100,7 @@ def placeholder_mask(
     """The stock mask, or a ValueError that says what is amiss."""
     try:
         return below(core, input_ids, inputs_embeds, image_features)
-    except ValueError as error:  # its message counts numbers instead of tokens
+    except (ValueError, RuntimeError) as error:  # its message counts numbers, not tokens
         if input_ids is None:
             raise
         placeholders = int((input_ids == core.config.image_token_id).sum())

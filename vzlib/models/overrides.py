@@ -63,7 +63,7 @@ def _without_module(method: Any, module: Any, *arguments: Any, **options: Any) -
 def put(module: torch.nn.Module, name: str, layer: Layer) -> Override:
     """Lay a layer over a method of this instance, on top of ours that are there already."""
     with _change:
-        override = _found(module, name)
+        override = found(module, name)
         if override is None:
             place = _innermost(module, name)
             override = Override(module, name, module.__dict__.get(place))
@@ -95,13 +95,18 @@ def take(override: Override, layer: Layer, *, above: bool = False) -> None:
             _remove(override)
 
 
-def take_all(module: torch.nn.Module, name: str) -> None:
-    """Take all our layers from a method of this instance, and nobody else's."""
-    with _change:
-        override = _found(module, name)
-        if override is not None:
+def take_all(override: Override | None) -> None:
+    """Take all our layers away, and nobody else's."""
+    if override is not None:
+        with _change:
             override.layers = ()
             _remove(override)
+
+
+def found(module: torch.nn.Module, name: str) -> Override | None:
+    """Ours on a method of this instance, if there is one."""
+    held = [module.__dict__.get(place) for place in _places(name)]
+    return next((each for each in held if isinstance(each, Override)), None)
 
 
 def _places(name: str) -> tuple[str, ...]:
@@ -110,11 +115,6 @@ def _places(name: str) -> tuple[str, ...]:
 
 def _innermost(module: torch.nn.Module, name: str) -> str:
     return [place for place in _places(name) if place == name or place in module.__dict__][-1]
-
-
-def _found(module: torch.nn.Module, name: str) -> Override | None:
-    held = [module.__dict__.get(place) for place in _places(name)]
-    return next((each for each in held if isinstance(each, Override)), None)
 
 
 def _remove(override: Override) -> None:

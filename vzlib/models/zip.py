@@ -6,7 +6,7 @@ are zipped too and run their own tower, and without the layers it is the stock m
 Nothing is kept between calls.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +15,8 @@ from typing import Any, get_args
 from torch import Tensor
 
 from vzlib.models.compiled_prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
-from vzlib.models.host import Host, host_of
-from vzlib.models.overrides import Layer, Override, put, take, take_all
+from vzlib.models.host import host_of
+from vzlib.models.overrides import Layer, Override, found, put, take, take_all
 from vzlib.models.processors import shorten, zip_processor
 from vzlib.models.reduction import Reduction, recorded
 from vzlib.models.zip_checks import budget_for
@@ -28,6 +28,8 @@ from vzlib.tokens.merging import MergeRule
 @dataclass
 class ZippedModel:
     """A zipped model with its processor; a context manager that gives back the model as it was.
+
+    Entered again, it zips the model again.
 
     model: the very instance that was given, changed until `undo`.
     processor: a copy that puts `budget.total` placeholders per image, or None if none was given.
@@ -44,9 +46,18 @@ class ZippedModel:
 
     def undo(self) -> None:
         """Give back the stock model, whoever zipped it last; twice is as good as once."""
+        for override, _ in self._layers:
+            take_all(override)
+        if self.prefill is not None:
+            self.prefill.undo()
         unzip_model(self.model)
 
     def __enter__(self) -> "ZippedModel":
+        if any(layer not in override.layers for override, layer in self._layers):  # once undone
+            layers = {override.name: layer for override, layer in self._layers}
+            self._layers = _lay(self.model.base_model, layers)
+        if self.prefill is not None:
+            self.prefill.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,9 +134,11 @@ def zip_model(
     budget = budget_for(tower, budget, retain)
     zipped_processor = None if processor is None else zip_processor(processor, budget.total)
 
-    layers = _lay(host, core, Reduction(budget, partial(_visionzip, budget, merge)))
+    reduction = Reduction(budget, partial(_visionzip, budget, merge))
+    layers = {name: partial(method, reduction) for name, method in host.METHODS.items()}
+    laid = _lay(core, layers)
     prefill = compiled_prefill(model) if compile else None
-    return ZippedModel(model, zipped_processor, budget, merge, prefill, layers)
+    return ZippedModel(model, zipped_processor, budget, merge, prefill, laid)
 
 
 def unzip_model(model: Any) -> Any:
@@ -134,14 +147,13 @@ def unzip_model(model: Any) -> Any:
     What others changed, such as accelerate's hooks, stays. Returns the model.
     """
     for name in host_of(model).METHODS:
-        take_all(model.base_model, name)
+        take_all(found(model.base_model, name))
     undo_compiled_prefill(model)
     return model
 
 
-def _lay(host: Host, core: Any, reduction: Reduction) -> list[tuple[Override, Layer]]:
-    layers = [(name, partial(method, reduction)) for name, method in host.METHODS.items()]
-    return [(put(core, name, layer), layer) for name, layer in layers]
+def _lay(core: Any, layers: Mapping[str, Layer]) -> list[tuple[Override, Layer]]:
+    return [(put(core, name, layer), layer) for name, layer in layers.items()]
 
 
 def _visionzip(budget: Budget, merge: MergeRule, evidence: Encoded) -> ZippedTokens:

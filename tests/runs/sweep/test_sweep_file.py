@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from vzlib.parameters import validate
+from vzlib import notebooks
 from vzlib.paths import NOTEBOOKS, PARAMETERS
 from vzlib.runs.sweep import sweep_file
 
@@ -57,6 +57,29 @@ def test_the_key_is_that_of_the_settings_however_they_are_written(read):
     assert {p.key for p in read(said).points} == before
     other = {**GOOD, "fixed": {"each": 25}}
     assert not {p.key for p in read(other).points} & before
+
+
+def test_relative_paths_count_from_where_the_command_was_typed(read, tmp_path, monkeypatch):
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    grid = {"questions": ["scenes", "q #1.jsonl", "../q.jsonl", "/data/q.jsonl", "~/q.jsonl"]}
+    models = {"model": "models/mine"}
+    sweep = read({**GOOD, "fixed": models, "grid": grid, "draw": {"questions": "drawn.jsonl"}})
+    own = [point.settings.questions for point in sweep.points]
+    here, above = str(tmp_path / "q #1.jsonl"), str(tmp_path / "../q.jsonl")
+    assert own == ["scenes", here, above, "/data/q.jsonl", os.path.expanduser("~/q.jsonl")]
+    assert [point.values["questions"] for point in sweep.points] == own  # what a job is given
+    assert {point.settings.model for point in sweep.points} == {str(tmp_path / "models/mine")}
+    drawn = {"model": str(tmp_path / "models/mine"), "questions": str(tmp_path / "drawn.jsonl")}
+    assert sweep.draw == drawn
+    assert sweep.points[1].label.startswith("questions=q_1.jsonl-")  # as it was typed
+    hub = read({**GOOD, "fixed": {"model": "llava-hf/llava-1.5-7b-hf"}})
+    assert hub.points[0].settings.model == "llava-hf/llava-1.5-7b-hf"
+
+
+def test_a_home_that_nobody_knows_is_one_problem(read):
+    with pytest.raises(sweep_file.SweepError, match=r"(?s)1 problem with .*nobody knows that home"):
+        read({**GOOD, "fixed": {"questions": "~nobodyatall/q.jsonl"}})
 
 
 def test_every_problem_is_told_at_once(read):
@@ -141,7 +164,7 @@ def test_a_wrong_file_stops_the_command_before_anything_is_written(tmp_path):
 def test_the_sweeps_of_the_repository_are_allowed(path, read):
     sweep = read(path.read_text())
     assert len(sweep.points) > 1
-    validate(sweep.notebook.stem.partition("_")[2], sweep.draw)
+    notebooks.settings(sweep.notebook.stem, **sweep.draw)
 
 
 @pytest.mark.parametrize(

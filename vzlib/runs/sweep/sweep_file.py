@@ -6,6 +6,8 @@ grid:                              # a point for every combination; each value a
   budgets: [[192], [128], [64]]
 draw: {budgets: [192, 128, 64]}    # once all points are there: the notebook from stored results
 group: 3                           # points that a job computes one after the other (default 1)
+
+Relative paths among the values count from the working folder, where the command is typed.
 """
 
 import functools
@@ -26,6 +28,7 @@ from vzlib import notebooks, plain_yaml
 from vzlib.parameters import ParameterError, settings_class, unknown, validate
 from vzlib.paths import NOTEBOOKS, REPOSITORY
 from vzlib.results import sources
+from vzlib.typed_values import with_absolute_paths
 
 KEYS = ("notebook", "fixed", "grid", "draw", "group")
 
@@ -75,16 +78,18 @@ def read(path: Path, folder: Path = NOTEBOOKS) -> Sweep:
     notebook = _notebook(content.get("notebook"), folder, problems)
     fixed, grid, draw, group = _parts(content, problems)
     points: list[Point] = []
+    drawn = None
     if notebook and not problems:
-        with chdir(folder):  # where the notebook runs, so that its paths count from there
+        here = Path.cwd()
+        with chdir(folder):  # where the notebook runs
             code = _code(notebook, problems)
-            points = _points(notebook, code, fixed, grid, problems)
+            points = _points(notebook, code, fixed, grid, here, problems)
             if draw is not None:
-                _settings(notebook, {**fixed, **draw}, problems)
+                drawn = _absolute(notebook, {**fixed, **draw}, here, problems)
+                _settings(notebook, drawn, problems)
     if problems or notebook is None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise SweepError("\n  ".join([f"{count} with {path}:", *problems]))
-    drawn = None if draw is None else {**fixed, **draw}
     return Sweep(path.stem, notebook, code, points, drawn, group)
 
 
@@ -143,12 +148,18 @@ def _parts(content: dict[str, Any], problems: list[str]) -> tuple[dict, dict, di
 
 
 def _points(
-    notebook: Path, code: str, fixed: dict[str, Any], grid: dict[str, Any], problems: list[str]
+    notebook: Path,
+    code: str,
+    fixed: dict[str, Any],
+    grid: dict[str, Any],
+    here: Path,
+    problems: list[str],
 ) -> list[Point]:
     points = []
     for values in itertools.product(*grid.values()):
         own = dict(zip(grid, values, strict=True))
-        settings = _settings(notebook, {**fixed, **own}, problems)
+        chosen = _absolute(notebook, {**fixed, **own}, here, problems)
+        settings = _settings(notebook, chosen, problems)
         if settings is None:
             continue
         parts = {"code": code, "settings": to_jsonable_python(settings)}
@@ -159,8 +170,19 @@ def _points(
                 problems.append(str(error))
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
         key = hashlib.sha256(text.encode()).hexdigest()
-        points.append(Point({**fixed, **own}, settings, key, f"{_slug(own)}-{key[:12]}"))
+        points.append(Point(chosen, settings, key, f"{_slug(own)}-{key[:12]}"))
     return points
+
+
+def _absolute(
+    notebook: Path, values: dict[str, Any], here: Path, problems: list[str]
+) -> dict[str, Any]:
+    try:
+        cls = settings_class(notebooks.analysis(notebook.stem))
+        return with_absolute_paths(cls, values, here)
+    except ParameterError as error:
+        problems += [text for text in error.problems if text not in problems]
+        return values
 
 
 def _settings(notebook: Path, values: Mapping[str, Any], problems: list[str]) -> BaseModel | None:

@@ -95,3 +95,25 @@ def test_merged_tokens_lose_less_than_a_grid_of_cells_on_regions_of_uneven_size(
     assert lost(ToMe().reduce(given, 64, has_cls=False).tokens) < 0.2 * lost(
         Pooling().reduce(given, 64, has_cls=False).tokens
     )
+
+
+def test_the_published_matching_worked_out_by_hand():
+    """Four patches, keys on a circle: 2 goes into 1 (1 deg apart), then 0 into both (9.5 deg)."""
+    angles = torch.tensor([[100.0, 90, 91, 270]]).deg2rad()
+    keys = torch.stack([angles.cos(), angles.sin()], dim=2)
+    hidden = torch.tensor([[[3.0], [6], [12], [100]]])
+    given = Encoded(hidden, torch.zeros(1, 4), keys)
+    merged = {retain: ToMe().reduce(given, retain, has_cls=False) for retain in (3, 2, 1)}
+    assert merged[3].tokens.flatten().tolist() == [3, 9, 100]
+    assert merged[3].sources.tolist() == [[0, 1, 1, 2]]
+    # The mean of three, where one that forgot sizes would be (3 + 9) / 2.
+    assert merged[2].tokens.flatten().tolist() == [7, 100]
+    assert merged[2].places.tolist() == [[1, 3]] and merged[2].sources.tolist() == [[0, 0, 0, 1]]
+    assert merged[1].tokens.flatten().tolist() == [30.25]
+
+
+def test_only_tokens_at_even_places_move_however_alike_those_at_odd_ones_are():
+    angles = torch.tensor([[0.0, 90, 170, 90]]).deg2rad()
+    keys = torch.stack([angles.cos(), angles.sin()], dim=2)
+    given = Encoded(keys, torch.zeros(1, 4), keys)
+    assert ToMe().reduce(given, 3, has_cls=False).sources.tolist() == [[0, 1, 1, 2]]

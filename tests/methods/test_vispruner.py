@@ -70,3 +70,29 @@ def test_the_diverse_half_repeats_itself_less_than_attention_does():
 
     ours = redundancy(VisPruner().reduce(given, 64, has_cls=False).tokens)
     assert ours < redundancy(FasterVLM().reduce(given, 64, has_cls=False).tokens) - 0.02
+
+
+def test_the_released_rule_worked_out_by_hand():
+    """Ten patches on a circle, eight to keep; only angles and ranks matter."""
+    # By attention: 9, 0, 8, 1 are the important half; then 2, 7, 3, 6, 4, 5 are thinned by two.
+    scores = torch.tensor([[9.0, 7, 6, 4, 2, 1, 3, 5, 8, 10]])
+    # At even positions 2 (0 deg), 3 (90) and 4 (180); at odd ones 7 (10), 6 (95) and 5 (250):
+    # 3 is 5 deg from 6 and 2 is 10 from 7, while 4 is 70 from 5, its nearest, and stays.
+    angles = torch.tensor([[300.0, 310, 0, 90, 180, 250, 95, 10, 320, 330]]).deg2rad()
+    hidden = torch.stack([angles.cos(), angles.sin()], dim=2)
+    reduced = VisPruner().reduce(Encoded(hidden, scores, hidden), 8, has_cls=False)
+    assert reduced.places.tolist() == [[0, 1, 4, 5, 6, 7, 8, 9]]
+
+
+def test_rounds_go_on_with_what_stays_most_similar_first():
+    scores = torch.arange(8.0, 0, -1).unsqueeze(0)
+    angles = torch.tensor([[300.0, 310, 0, 50, 100, 103, 200, 260]]).deg2rad()
+    hidden = torch.stack([angles.cos(), angles.sin()], dim=2)
+    given = Encoded(hidden, scores, hidden)
+    # Two of four by attention. Of 2, 4, 6 at even places the nearest of 3, 5, 7 is 50, 3 and 60 deg
+    # off: 4 and 2 go. Left are 6, 3, 5, 7, so that now 6 and 5 stand at even places, and both go.
+    assert VisPruner(dropped=2).reduce(given, 4, has_cls=False).places.tolist() == [[0, 1, 3, 7]]
+    # Three of six. Of 3, 5, 7 the nearest of 4, 6 is 50, 3 and 60 deg off: 5 goes. Left are 3, 7,
+    # 4, 6: of 3 and 4 at even places the nearest of 7, 6 is 150 and 100 deg off: 4 goes.
+    reduced = VisPruner(dropped=1).reduce(given, 6, has_cls=False)
+    assert reduced.places.tolist() == [[0, 1, 2, 3, 6, 7]]

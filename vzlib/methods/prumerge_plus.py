@@ -31,7 +31,8 @@ class PruMergePlus(OfPatches):
     attention received.
     A patch that is added to several is told of the kept one most like it, else of the last token,
     which stands nowhere.
-    Checked against: a plain loop over single images; the outliers are kept; the spacing is even.
+    Checked against: the released sums worked out by hand; a plain loop over images; the outliers
+    are kept; the spacing is even.
 
     neighbours: patches added to each one kept. spread: interquartile ranges above the third
         quartile from which on attention is an outlier. outlying: share of the budget that outliers

@@ -26,9 +26,9 @@ class ToMe(OfPatches):
     each layer computes new ones, and attention weighted by size (inside the tower) does not arise.
     More rounds follow if r exceeds half of the tokens. A merged token stands where the token it
     was matched with stood, in raster order. No attention is used, so CLS or not is the same.
-    Checked against: a plain loop over single images with weighted means; the size-weighted mean of
-    the tokens is that of the patches; patches with equal keys merge first; flat regions of uneven
-    size lose far less than by pooling.
+    Checked against: small cases worked out by hand; a plain loop over images with weighted means;
+    the size-weighted mean of the tokens is that of the patches; patches with equal keys merge
+    first; flat regions of uneven size lose far less than by pooling.
 
     rounds: how often tokens are matched. The default are the layers of CLIP ViT-L, over which the
         published method spreads its merges. Halving instead, in as few rounds as can be, matches

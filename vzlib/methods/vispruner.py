@@ -20,8 +20,9 @@ class VisPruner(Pruning):
     go; what stays of them, most similar first, is put before the odd ones for the next round.
     Here: the same, and budgets for which the released rounds do not come out even (they fail) end
     with smaller rounds. Without a CLS token, the mean attention received.
-    Checked against: a plain loop over single images; the important half is FasterVLM's choice at
-    half the budget; a duplicate goes first; the tokens are less alike than FasterVLM's.
+    Checked against: small cases of the released rule worked out by hand; a plain loop over images;
+    the important half is FasterVLM's choice at half the budget; a duplicate goes first; the tokens
+    are less alike than FasterVLM's.
 
     important: share of the budget chosen by attention. dropped: duplicates removed at a time.
     """

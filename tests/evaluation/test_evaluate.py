@@ -12,14 +12,19 @@ from tqdm import tqdm
 import vzlib
 from tests import tiny
 from vzlib.evaluation.decoding import generate
-from vzlib.evaluation.evaluate import COLUMNS, Way, evaluate
+from vzlib.evaluation.evaluate import COLUMNS, Way, evaluate, judged
 from vzlib.evaluation.questions import of_scenes, read
+from vzlib.methods.before import Further
+from vzlib.methods.cdpruner import CDPruner
 from vzlib.methods.fastv import FastV
+from vzlib.methods.hiprune import HiPrune
+from vzlib.methods.mmtok import MMTok
 from vzlib.methods.vanilla import Vanilla
 from vzlib.methods.visionzip import VisionZip
 from vzlib.models.answer import answer, prompt
 from vzlib.models.load import Loaded
 from vzlib.models.towers import encode
+from vzlib.tokens.evidence import Encoded
 
 EACH, LONGEST, RETAIN, PATCHES = 4, 6, 32, 144
 QUESTION = ["way", "image", "question"]
@@ -193,6 +198,38 @@ def test_the_tower_runs_once_per_image(asked, write, of_file, monkeypatch):
     monkeypatch.setattr("vzlib.evaluation.evaluate.encode", look)
     rows = of_file(write(lambda *_: ["red"]), max_new_tokens=1)
     assert sum(seen) == len(asked) < len(rows) / len(WAYS)
+
+
+def test_methods_that_read_the_question_choose_for_each_its_own_tokens(loaded, asked, write):
+    """As chosen one by one; the questions of a batch differ in length and are many to an image."""
+    ways = [Way("mmtok", MMTok(), 9), Way("mmtok, FastV", MMTok(), 9, PRUNED),
+            Way("cdpruner", CDPruner(), 9), Way("zipped", VisionZip(), 9)]  # fmt: skip
+    project, embed = loaded.model.model.multi_modal_projector, loaded.model.get_input_embeddings()
+    for source in (asked, read(write(lambda *_: ["red"]), EACH)):
+        seen = set()
+        for images, encoded, verdicts in judged(loaded, ways, source, max_new_tokens=1):
+            for number, one in enumerate(images):
+                own = Encoded(*(part[number : number + 1] for part in encoded))
+                for place, question in enumerate(one.questions):
+                    ids = loaded.processor.tokenizer(question.text, add_special_tokens=False)
+                    text = embed(torch.tensor([ids["input_ids"]]))
+                    further = Further(projected=project(own.hidden), text=text)
+                    for way, found in zip(ways, verdicts, strict=True):
+                        chosen = way.before.reduce(own, 9, has_cls=True, further=further)
+                        verdict = found[number][place]
+                        assert torch.equal(verdict.places[0], chosen.places[0])
+                        if way.inside:
+                            assert set(verdict.places[-1].tolist()) < set(chosen.places[0].tolist())
+                            assert [len(each) for each in verdict.places] == [9, 4, 4]
+                    seen.add(tuple(verdicts[0][number][place].places[0].tolist()))
+                assert len(found[number]) == len(one.questions)
+        assert len(seen) > len(asked)  # more choices than images
+
+
+def test_what_a_method_needs_of_other_blocks_is_there(loaded, asked):
+    rows = evaluate(loaded, [Way("hiprune", HiPrune(), 9), Way("other", VisionZip(layer=1), 9)],
+                    asked[:2], progress=False)  # fmt: skip
+    assert (rows["at_input"] == 9).all() and set(rows["way"]) == {"hiprune", "other"}
 
 
 def test_no_questions_give_no_rows(loaded):

@@ -2,7 +2,9 @@
 
 import torch
 
-from vzlib.tokens.evidence import Encoded
+from vzlib.methods.before import Further
+from vzlib.methods.registry import method
+from vzlib.tokens.evidence import Encoded, Reduced
 
 
 def encoding(
@@ -21,3 +23,18 @@ def rows_of(tokens: torch.Tensor, hidden: torch.Tensor) -> list[int]:
     equal = (tokens.unsqueeze(1) == hidden.unsqueeze(0)).all(2)
     assert (equal.sum(1) == 1).all(), "not every token is the copy of one patch"
     return equal.int().argmax(1).tolist()
+
+
+def further(given: Encoded, blocks: int = 4, words: int = 5) -> Further:
+    """Whatever a method may need besides, made of the image alone so that batches do not matter."""
+    hidden, scores = given.hidden, given.scores
+    received = torch.stack([(100 * scores * (block + 1)).cos() for block in range(blocks)], dim=1)
+    mix = torch.arange(16.0 * hidden.shape[2]).view(-1, 16).square().cos().to(hidden)
+    projected = hidden.sin() @ mix
+    text = projected[:, -words:].flip(2) if hidden.shape[1] >= words else projected.flip(2)
+    return Further(received, received.flip(1), projected, text)
+
+
+def reduced(name: str, given: Encoded, retain: int, has_cls: bool, seed: int = 0) -> Reduced:
+    """What a registered method makes of an image, given all that it needs."""
+    return method(name).reduce(given, retain, has_cls=has_cls, seed=seed, further=further(given))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import vzlib
-from tests.methods.encodings import encoding, rows_of
+from tests.methods.encodings import encoding, further, reduced, rows_of
+from vzlib.methods.before import Further, Pruning
 from vzlib.methods.registry import METHODS, compared, method, names
 from vzlib.methods.vispruner import VisPruner
 from vzlib.tokens import BudgetError
@@ -17,7 +18,7 @@ from vzlib.tokens.evidence import Encoded
 
 BEFORE = names("before")
 REDUCTIONS = [name for name in BEFORE if name != "vanilla"]
-PRUNING = ["random", "uniform", "fastervlm", "vispruner", "divprune"]
+PRUNING = [name for name in REDUCTIONS if isinstance(method(name), Pruning)]
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
@@ -25,9 +26,9 @@ PRUNING = ["random", "uniform", "fastervlm", "vispruner", "divprune"]
 @pytest.mark.parametrize("retain", [1, 7, 64, 128, 192, 575])
 def test_every_method_spends_exactly_its_budget(name, has_cls, retain):
     given = encoding(24, has_cls, batch=2, width=4)
-    tokens = method(name).reduce(given, retain, has_cls=has_cls, seed=3).tokens
+    tokens = reduced(name, given, retain, has_cls, 3).tokens
     assert tokens.shape == (2, retain, 4) and tokens.isfinite().all()
-    assert torch.equal(tokens, method(name).reduce(given, retain, has_cls=has_cls, seed=3).tokens)
+    assert torch.equal(tokens, reduced(name, given, retain, has_cls, 3).tokens)
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
@@ -36,14 +37,14 @@ def test_every_budget_of_a_small_image_can_be_spent(name, side):
     for has_cls in (True, False):
         given = encoding(side, has_cls)
         for retain in range(1, side * side + 1):
-            tokens = method(name).reduce(given, retain, has_cls=has_cls, seed=0).tokens
+            tokens = reduced(name, given, retain, has_cls, 0).tokens
             assert tokens.shape == (3, retain, 12) and tokens.isfinite().all()
 
 
 @pytest.mark.parametrize("name", [*PRUNING, "pooling", "tome", "vanilla"])
 def test_all_patches_within_the_budget_are_all_patches(name):
     given = encoding()
-    tokens = method(name).reduce(given, 36, has_cls=True, seed=0).tokens
+    tokens = reduced(name, given, 36, True, 0).tokens
     assert torch.equal(tokens, given.hidden[:, 1:])
 
 
@@ -51,7 +52,7 @@ def test_all_patches_within_the_budget_are_all_patches(name):
 @pytest.mark.parametrize("has_cls", [True, False])
 def test_pruning_gives_distinct_patches_in_raster_order_and_never_cls(name, has_cls):
     given = encoding(24, has_cls)
-    tokens = method(name).reduce(given, 64, has_cls=has_cls, seed=1).tokens
+    tokens = reduced(name, given, 64, has_cls, 1).tokens
     for own, hidden in zip(tokens, given.hidden, strict=True):
         index = rows_of(own, hidden)
         assert index == sorted(set(index)) and min(index) >= has_cls
@@ -64,17 +65,17 @@ def test_what_cls_itself_holds_changes_nothing(name):
     for part in other:
         part[:, 0] = 7
     retain = 36 if name == "vanilla" else 10
-    one, two = (method(name).reduce(e, retain, has_cls=True, seed=0).tokens for e in (given, other))
+    one, two = (reduced(name, e, retain, True, 0).tokens for e in (given, other))
     assert torch.equal(one, two)
 
 
 @pytest.mark.parametrize("name", [n for n in REDUCTIONS if n != "random"])
 def test_an_image_is_reduced_alike_alone_and_in_a_batch(name):
     given = encoding()
-    together = method(name).reduce(given, 10, has_cls=True, seed=0).tokens
+    together = reduced(name, given, 10, True, 0).tokens
     for image in range(3):
         alone = Encoded(*(part[image : image + 1] for part in given))
-        tokens = method(name).reduce(alone, 10, has_cls=True, seed=0).tokens
+        tokens = reduced(name, alone, 10, True, 0).tokens
         torch.testing.assert_close(tokens[0], together[image], rtol=1e-5, atol=1e-6)
 
 
@@ -83,7 +84,7 @@ def test_no_method_looks_at_a_value_on_the_host(name):
     """Tensors of the meta device have none: shapes do not depend on what is in the image."""
     given = Encoded(*(part.to("meta") for part in encoding()))
     retain = 36 if name == "vanilla" else 10
-    assert method(name).reduce(given, retain, has_cls=True, seed=0).tokens.shape == (3, retain, 12)
+    assert reduced(name, given, retain, True, 0).tokens.shape == (3, retain, 12)
 
 
 @pytest.mark.parametrize("name", BEFORE)
@@ -93,9 +94,10 @@ def test_tokens_keep_the_dtype_and_the_choice_is_made_in_fp32(name, dtype):
     given = Encoded(full.hidden.to(dtype), full.scores, full.keys.to(dtype))
     wide = Encoded(given.hidden.float(), given.scores, given.keys.float())
     retain = 36 if name == "vanilla" else 10
-    tokens = method(name).reduce(given, retain, has_cls=True, seed=0).tokens
+    tokens = reduced(name, given, retain, True, 0).tokens
     assert tokens.dtype == dtype
-    expected = method(name).reduce(wide, retain, has_cls=True, seed=0).tokens
+    told = Further(*(part if part is None else part.float() for part in further(given)))
+    expected = method(name).reduce(wide, retain, has_cls=True, further=told).tokens
     torch.testing.assert_close(tokens.float(), expected, rtol=0.01, atol=0.02)
 
 
@@ -103,7 +105,7 @@ def test_tokens_keep_the_dtype_and_the_choice_is_made_in_fp32(name, dtype):
 def test_impossible_budgets_are_refused_with_the_value(name):
     for retain in (0, 38):
         with pytest.raises(BudgetError, match=str(retain)):
-            method(name).reduce(encoding(), retain, has_cls=True, seed=0)
+            reduced(name, encoding(), retain, True, 0)
 
 
 @pytest.mark.parametrize("name", BEFORE)
@@ -112,7 +114,7 @@ def test_impossible_budgets_are_refused_with_the_value(name):
 def test_places_and_sources_tell_of_the_same_tokens(name, has_cls, retain):
     given = encoding(has_cls=has_cls)
     retain = 36 if name == "vanilla" else retain
-    tokens, places, sources = method(name).reduce(given, retain, has_cls=has_cls, seed=0)
+    tokens, places, sources = reduced(name, given, retain, has_cls, 0)
     assert places.shape == (3, retain) and sources.shape == given.scores.shape
     assert places.min() >= -1 and places.max() < given.scores.shape[1]
     assert sources.min() >= -1 and sources.max() < retain
@@ -128,6 +130,27 @@ def test_places_and_sources_tell_of_the_same_tokens(name, has_cls, retain):
             assert (sources[image, int(has_cls) :] >= 0).all()
     if has_cls:
         assert (sources[:, 0] == (0 if name.startswith("visionzip") else -1)).all()
+
+
+@pytest.mark.parametrize("name", PRUNING)
+def test_gradients_flow_to_what_is_kept_alone(name):
+    given = encoding()
+    given.hidden.requires_grad_()
+    tokens, places, _ = reduced(name, given, 10, True, 0)
+    tokens.sum().backward()
+    expected = torch.zeros(3, 37).scatter(1, places, 1).unsqueeze(2).expand(-1, -1, 12)
+    assert torch.equal(given.hidden.grad, expected)
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_what_a_method_needs_is_asked_for_by_name(name):
+    retain = 36 if name == "vanilla" else 10
+    if not method(name).needs:
+        assert method(name).reduce(encoding(), retain, has_cls=True).tokens.shape[1] == retain
+    for need in method(name).needs:
+        told = further(encoding())._replace(**{need: None})
+        with pytest.raises(ValueError, match=f"{name} must be given (the|what)"):
+            method(name).reduce(encoding(), retain, has_cls=True, further=told)
 
 
 def test_unknown_names_are_refused_with_the_nearest():

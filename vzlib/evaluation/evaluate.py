@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vzlib.evaluation import needs
 from vzlib.evaluation.answering import Verdict, Way, generated, told
 from vzlib.evaluation.questions import Asked, Question
 from vzlib.methods.before import Further
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
-from vzlib.models.towers import encode, received_by_layer
+from vzlib.models.towers import encode
 from vzlib.tokens.evidence import Encoded
 
 BATCH = 16
@@ -91,24 +92,12 @@ def judged(
         with torch.no_grad():
             pixels = loaded.pixels(pictures)
             encoded = encode(tower, pixels, layer=layer)
-            further = _further(loaded, ways, pixels, encoded)
+            further = needs.of_images(loaded, ways, pixels, encoded)
             draw = seed * 1_000_003 + number
             verdicts = _verdicts(loaded, ways, images, encoded, further, draw, max_new_tokens)
             yield images, encoded, verdicts
         bar.update(len(images))
     bar.close()
-
-
-def _further(loaded: Loaded, ways: Sequence[Way], pixels: Tensor, encoded: Encoded) -> Further:
-    """What some of the ways need besides: a second pass through the tower, or through projector."""
-    needs, found = {name for way in ways for name in way.before.needs}, {}
-    if "received" in needs:
-        found["received"] = received_by_layer(loaded.tower, pixels)
-    if "received_from_all" in needs:
-        found["received_from_all"] = received_by_layer(loaded.tower, pixels, cls=False)
-    if "projected" in needs:
-        found["projected"] = loaded.model.model.multi_modal_projector(encoded.hidden)
-    return Further(**found)
 
 
 def _verdicts(
@@ -120,22 +109,36 @@ def _verdicts(
     seed: int,
     max_new_tokens: int,
 ) -> list[list[list[Verdict]]]:
-    verbatim = all(q.scoring == "verbatim" for one in images for q in one.questions)
     found: list[list[list[Verdict]]] = []
     for (before, retain), group in groupby(ways, key=lambda way: (way.before, way.retain)):
-        reduced = before.reduce(encoded, retain, has_cls=loaded.has_cls, seed=seed, further=further)
+        asked, given, told_of = images, encoded, further
+        if "text" in before.needs:
+            asked, given, told_of = needs.by_question(loaded, images, encoded, further)
+        reduced = before.reduce(given, retain, has_cls=loaded.has_cls, seed=seed, further=told_of)
         visual = loaded.model.model.multi_modal_projector(reduced.tokens)
-        same = list(group)
-        if verbatim:
-            own = list(told(loaded, same, images, visual, seed))
-        else:
-            own = generated(loaded, same, images, visual, seed, max_new_tokens)
-        found += [
-            [[_placed(verdict, places) for verdict in of_image]
-             for of_image, places in zip(of_way, reduced.places, strict=True)]
-            for of_way in own
-        ]  # fmt: skip
+        for of_way in _answered(loaded, list(group), asked, visual, seed, max_new_tokens):
+            rows = (
+                [_placed(verdict, places) for verdict in of_row]
+                for of_row, places in zip(of_way, reduced.places, strict=True)
+            )
+            if "text" in before.needs:
+                found.append([[v for _ in one.questions for v in next(rows)] for one in images])
+            else:
+                found.append(list(rows))
     return found
+
+
+def _answered(
+    loaded: Loaded,
+    ways: list[Way],
+    images: list[Asked],
+    visual: Tensor,
+    seed: int,
+    max_new_tokens: int,
+) -> Iterable[list[list[Verdict]]]:
+    if all(q.scoring == "verbatim" for one in images for q in one.questions):
+        return told(loaded, ways, images, visual, seed)
+    return generated(loaded, ways, images, visual, seed, max_new_tokens)
 
 
 def _placed(verdict: Verdict, places: Tensor) -> Verdict:

@@ -57,6 +57,12 @@ class Patches(NamedTuple):
         value: Tensor = getattr(self.further, name)
         return value
 
+    def words(self) -> Tensor:
+        """Which tokens of the question's `text` are no padding: `[B, T]` bool."""
+        text, words = self.given("text"), self.further.words
+        everywhere = torch.ones(text.shape[:2], dtype=torch.bool, device=text.device)
+        return everywhere if words is None else words
+
 
 class Before(Method, ABC):
     """A reduction before the language model."""
@@ -120,7 +126,8 @@ class Pruning(OfPatches):
     """A reduction that keeps some patches as they are, in raster order, and drops the others."""
 
     def reduce_patches(self, patches: Patches, retain: int) -> Reduced:
-        index = self.choose(patches, retain)
+        with torch.no_grad():  # a choice has no gradient; what is kept has
+            index = self.choose(patches, retain)
         tokens = take_tokens(patches.hidden, index)
         return Reduced(tokens, index, sources_of(index, patches.hidden.shape[1]))
 

@@ -23,8 +23,9 @@ class Row(NamedTuple):
 
     where: module and name of its class. label: what figures and tables call it. family: what it
     chooses by, which gives its colour. place: before or inside the language model. draws: whether
-    chance has a part in it. compared: whether notebook 06 measures it unless told otherwise.
-    fields: hyper-parameters that differ from the defaults of the class.
+    chance has a part in it. compared: whether notebook 06 measures it unless told otherwise; None
+    if it cannot, as the method spends no given number of tokens. fields: hyper-parameters that
+    differ from the defaults of the class.
     """
 
     where: str
@@ -32,7 +33,7 @@ class Row(NamedTuple):
     family: str
     place: Place = "before"
     draws: bool = False
-    compared: bool = True
+    compared: bool | None = True
     fields: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -42,7 +43,7 @@ class Row(NamedTuple):
 
 
 METHODS = {
-    "vanilla": Row("vzlib.methods.vanilla:Vanilla", "all tokens", "all", compared=False),
+    "vanilla": Row("vzlib.methods.vanilla:Vanilla", "all tokens", "all", compared=None),
     "visionzip": Row("vzlib.methods.visionzip:VisionZip", "VisionZip (code)", "VisionZip"),
     "visionzip-paper": Row(
         "vzlib.methods.visionzip:VisionZip",
@@ -53,6 +54,13 @@ METHODS = {
     "fastervlm": Row("vzlib.methods.fastervlm:FasterVLM", "FasterVLM", "attention"),
     "vispruner": Row("vzlib.methods.vispruner:VisPruner", "VisPruner", "diversity"),
     "divprune": Row("vzlib.methods.divprune:DivPrune", "DivPrune", "diversity"),
+    "scope": Row("vzlib.methods.scope:SCOPE", "SCOPE", "diversity"),
+    "holov": Row("vzlib.methods.holov:HoloV", "HoloV", "attention"),
+    "hiprune": Row("vzlib.methods.hiprune:HiPrune", "HiPrune", "attention"),
+    # Every question has its own tokens, which costs as much as many images: not compared unasked.
+    "cdpruner": Row("vzlib.methods.cdpruner:CDPruner", "CDPruner", "question", compared=False),
+    "mmtok": Row("vzlib.methods.mmtok:MMTok", "MMTok", "question", compared=False),
+    "dart": Row("vzlib.methods.dart:DART", "DART", "question", compared=False),
     "prumerge-plus": Row("vzlib.methods.prumerge_plus:PruMergePlus", "PruMerge+", "merging"),
     "tome": Row("vzlib.methods.tome:ToMe", "ToMe", "merging"),
     "pooling": Row("vzlib.methods.pooling:Pooling", "average pooling", "control"),
@@ -68,7 +76,7 @@ METHODS = {
         "inside",
         "inside",
         draws=True,
-        compared=False,
+        compared=None,
     ),
     "pyramiddrop": Row("vzlib.methods.pyramid_drop:PyramidDrop", "PyramidDrop", "inside", "inside"),
 }
@@ -113,7 +121,7 @@ def compared(text: str) -> str:
     Raises ValueError as `method` does, for a method that cannot spend a given number of tokens, and
     for a hyper-parameter that follows from the budget.
     """
-    if not row(text).compared:
+    if row(text).compared is None:
         raise ValueError(f"{bare(text)} cannot be compared at a budget")
     if "(" not in text:
         return bare(text)

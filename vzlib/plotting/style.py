@@ -57,7 +57,7 @@ STYLE: Any = {
 BAND = 0.18  # opacity of the area between two interval bounds
 
 
-MARKERS = ("1", "2", "3", "4", "8", "H", "|", "_")  # of methods without a look of their own
+MARKERS = ("2", "3", "4", "8", "H", "|", "_", "+")  # of methods without a look of their own
 
 
 class Look(NamedTuple):
@@ -80,6 +80,7 @@ METHOD_MARKS: dict[str, tuple[str, ...]] = {
     "fastervlm": ("#F0E442", "<"),
     "vispruner": ("#882255", ">"),
     "divprune": ("#117733", "d"),
+    "cdpruner": ("#2D2DE6", "1"),
     "prumerge-plus": ("#332288", "p"),
     "tome": ("#7B52E0", "h"),
     "pooling": ("#A6D9B8", "X", ":"),

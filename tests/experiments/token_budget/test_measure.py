@@ -23,10 +23,13 @@ def settings(folder, **changes) -> TokenBudget:
 
 def test_all_stands_for_every_method_that_can_meet_a_budget(scene_folder):
     chosen = settings(scene_folder, methods="all").chosen
-    assert set(chosen) == set(registry.names()) - {"vanilla", "sparsevlm-v1"}
+    unasked = {"vanilla", "sparsevlm-v1", "cdpruner", "mmtok", "dart"}
+    assert set(chosen) == set(registry.names()) - unasked
     for methods, message in (
         (("divprun",), "divprun: unknown; did you mean divprune"),
         (("sparsevlm-v1",), "cannot be compared"),
+        (("visionzip", "vispruner(important=2)"), "important=2 should be less than or equal to 1"),
+        (("fastv(removed=0.5)",), "removed cannot be set, as the budget decides it"),
         ((), "at least one"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -54,6 +57,23 @@ def test_a_new_method_is_one_file_and_one_row(scene_folder, own_store, tmp_path,
     assert "first" in set(tell.table(rows)["method"])
 
 
+def test_hyper_parameters_make_points_and_rows_of_their_own(scene_folder, own_store):
+    methods = ("vispruner", "vispruner( important = .25 )", "mmtok", "fastv(full_layers=1)")
+    chosen = settings(scene_folder, methods=methods, budgets=(300,))
+    assert chosen.methods[1] == "vispruner(important=0.25)"
+    rows = measure.measure(chosen)
+    spent = rows.groupby("method")["average"].first()
+    assert set(spent.index) == {"vanilla", *chosen.methods}
+    assert spent["fastv(full_layers=1)"] == pytest.approx(300, abs=2)
+    assert (spent[["vispruner", "vispruner(important=0.25)", "mmtok"]] == 300).all()
+    curves = tell.curves(rows)
+    drawn = draw.figure(curves, "visual tokens")
+    texts = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert texts == ["all tokens", "VisPruner", "VisPruner, important=0.25", "MMTok",
+                     "FastV, full_layers=1"]  # fmt: skip
+    assert set(tell.table(rows)["method"]) == set(spent.index)
+
+
 def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
     plan = measure.plan(settings(scene_folder))
     assert plan[0] == ("vanilla", 576, 576)
@@ -73,8 +93,6 @@ def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):
         ("divprune", {"divprune"}),
         ("visionzip", {"visionzip", "visionzip-paper"}),
         ("fastv", {"fastv"}),
-        ("similarity", {"divprune", "vispruner", "prumerge-plus", "tome"}),
-        ("grid", {"uniform", "pooling"}),
     ],
 )
 def test_an_edit_of_a_method_concerns_its_own_points_and_no_others(tmp_path, edited, expected):

@@ -41,12 +41,12 @@ def tree(tmp_path):
     )
 
     def keys() -> dict[str, str]:
-        for cached in (sources._tree, sources._code, sources.of_module):
+        for cached in (sources._read, sources.of_module):
             cached.cache_clear()
         return {name: sources.of_module(module, tmp_path) for name, module in MEASUREMENTS.items()}
 
     yield tmp_path / "vzlib", keys
-    for cached in (sources._tree, sources._code, sources.of_module):
+    for cached in (sources._read, sources.of_module):
         cached.cache_clear()
 
 
@@ -77,7 +77,7 @@ EDITS = {
     "the look of figures": ("plotting/style.py", r"BAND = 0\.18", "BAND = 0.3", set()),
     "how sweeps run": ("runs/sweep/progress.py", r"TICK = 0\.5", "TICK = 1.0", set()),
     "the rule of verdicts": ("statistics/verdict.py", "> threshold", ">= threshold", set()),
-    "the store": ("results/__init__.py", "indent=2", "indent=1", set()),
+    "the store": ("results/entry.py", "indent=2", "indent=1", set()),
     "a method among many": ("methods/divprune.py", "1 - cosine", "1.0 - cosine", set()),
     "another method": (
         "methods/fastv.py", r"0\.5", "0.6", {"misalignment_ablation.measure"} | TIMES,

@@ -68,6 +68,7 @@ def test_a_ratio_can_be_of_a_stage_and_over_another():
     assert found.value == Interval(2.0, 2.0, 2.0)
 
 
+@pytest.mark.slow
 def test_a_whole_run_is_kept_by_device_and_a_part_is_not(
     tiny, steady, tmp_path, monkeypatch, capsys
 ):
@@ -102,6 +103,7 @@ def test_the_larger_model_is_compared_as_on_a_gpu(tiny, steady):
     assert all(one.value.value > 0 and one.bar == "≤ 0.6" for one in rows)
 
 
+@pytest.mark.slow
 def test_compiled_prefills_are_measured_beside_eager_ones(tiny, steady, monkeypatch):
     eager_backend = partial(pipeline.compiled, backend="eager")  # inductor takes minutes
     monkeypatch.setattr(language, "compiled", eager_backend)

@@ -62,8 +62,7 @@ run.__module__ = "vzlib.experiments.layers.measure"
 
 
 def fingerprint(root, function=run, **more):
-    sources._tree.cache_clear()
-    sources._code.cache_clear()
+    sources._read.cache_clear()
     sources.of_module.cache_clear()
     return sources.fingerprint(function, root, **more)
 
@@ -88,7 +87,7 @@ def test_a_package_that_is_imported_itself_counts_with_all_that_it_hands_on(root
     measure = root / "vzlib/experiments/layers/measure.py"
     for text in ("from vzlib import tokens\n", "import vzlib.tokens\n", "from ... import tokens\n"):
         measure.write_text(text)
-        sources._tree.cache_clear()
+        sources._read.cache_clear()
         reached = sources.reachable(["vzlib.experiments.layers.measure"], root)
         assert {"vzlib.tokens.merging", "vzlib.tokens.budget"} <= set(reached)
 

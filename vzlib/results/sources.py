@@ -225,15 +225,26 @@ def _text(function: Callable[..., Any]) -> str:
 
 
 @functools.cache
-def _tree(path: Path) -> ast.Module:
+def _read(path: Path) -> str:
     # Cached: a process works with the code it imported, not with later edits of the file.
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def _tree(path: Path) -> ast.Module:
+    return _parsed(_read(path))
+
+
+_parsed = functools.cache(ast.parse)  # of the text, as copies of the package hold the same
+
+
+def _code(path: Path) -> str:
+    """The code of a file without comments, docstrings, layout and texts of errors."""
+    return _bare(_read(path))
 
 
 @functools.cache
-def _code(path: Path) -> str:
-    """The code of a file without comments, docstrings, layout and texts of errors."""
-    tree = ast.parse(ast.unparse(_tree(path)))
+def _bare(text: str) -> str:
+    tree = ast.parse(ast.unparse(_parsed(text)))
     for node in ast.walk(tree):
         documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:

@@ -15,7 +15,7 @@ from vzlib.efficiency.geometry import IMAGE_TOKEN
 from vzlib.efficiency.timing import Variant
 from vzlib.methods.fastv import FastV
 from vzlib.methods.inside.pruned_prefill import next_hidden, open_prompt, pruned_prefill
-from vzlib.methods.inside.schedule import Fitted, Method, OutOfReach
+from vzlib.methods.inside.schedule import Fitted, Inside, OutOfReach
 from vzlib.methods.sparsevlm import SparseVLM
 from vzlib.models.compiled_prefill import compiled_prefill
 from vzlib.models.towers import encode
@@ -95,7 +95,7 @@ def visionzip_usual(model: Any, asked: Request, budget: Budget) -> Variant:
     return run
 
 
-def inside(model: Any, asked: Request, pruning: Method) -> Variant:
+def inside(model: Any, asked: Request, pruning: Inside) -> Variant:
     """All visual tokens up to the language model, which prunes; that belongs to its prefill."""
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ from vzlib.evaluation.judging import Judged, judge, open_images
 from vzlib.evaluation.questions import Asked, Question
 from vzlib.evaluation.scoring import SCORES
 from vzlib.methods.before import Before
-from vzlib.methods.inside.schedule import Method
+from vzlib.methods.inside.schedule import Inside
 from vzlib.models.load import Loaded
 from vzlib.models.shared_prefix import answered_right
 
@@ -26,7 +26,7 @@ class Way(NamedTuple):
     name: str
     before: Before
     retain: int
-    inside: Method | None = None
+    inside: Inside | None = None
 
 
 class Verdict(NamedTuple):

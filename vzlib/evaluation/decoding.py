@@ -13,7 +13,7 @@ from vzlib.methods.inside.pruned_prefill import (
     pruned_prefill,
 )
 from vzlib.methods.inside.pruned_prefill import open_prompt as _open
-from vzlib.methods.inside.schedule import Method
+from vzlib.methods.inside.schedule import Inside
 from vzlib.models.answer import prompt as prompt_of
 
 
@@ -58,7 +58,7 @@ def embed_prompt(model: Any, inputs: Mapping[str, Tensor]) -> Prompt:
 
 @torch.no_grad()
 def last_logits(
-    model: Any, inputs: Mapping[str, Tensor], method: Method | None, *, last: int = 1, seed: int = 0
+    model: Any, inputs: Mapping[str, Tensor], method: Inside | None, *, last: int = 1, seed: int = 0
 ) -> Tensor:
     """Logits `[B, last, V]` of the prompts' last tokens, a batch at a time.
 
@@ -81,7 +81,7 @@ def last_logits(
 def generate(
     model: Any,
     inputs: Mapping[str, Tensor],
-    method: Method | None,
+    method: Inside | None,
     *,
     max_new_tokens: int = 32,
     seed: int = 0,
@@ -118,7 +118,7 @@ def decode(
     model: Any,
     opening: Opening,
     text: Tensor,
-    method: Method | None,
+    method: Inside | None,
     *,
     max_new_tokens: int = 32,
     seed: int = 0,
@@ -153,7 +153,7 @@ def embed_question(model: Any, processor: Any, question: str) -> Tensor:
     return embed(torch.tensor([ids[behind:]], device=embed.weight.device))
 
 
-def _prefill(model: Any, prompt: Prompt, method: Method | None, seed: int) -> Any:
+def _prefill(model: Any, prompt: Prompt, method: Inside | None, seed: int) -> Any:
     language_model = model.base_model.language_model
     opening = _open(language_model, prompt.opening, prompt.image)
     return pruned_prefill(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vzlib.methods.inside.pruned_prefill import Opening, open_prompt, pruned_prefill
-from vzlib.methods.inside.schedule import Method
+from vzlib.methods.inside.schedule import Inside
 from vzlib.models.answer import prompt
 
 
@@ -50,7 +50,7 @@ def judge(
     processor: Any,
     opening: Opening,
     asked: Sequence[Sequence[tuple[str, str]]],
-    method: Method | None,
+    method: Inside | None,
     *,
     seed: int = 0,
 ) -> list[list[Judged]]:
@@ -79,7 +79,7 @@ def judge(
 
 
 def _judge(
-    model: Any, opening: Opening, rows: list[tuple[int, _Asked]], method: Method | None, seed: int
+    model: Any, opening: Opening, rows: list[tuple[int, _Asked]], method: Inside | None, seed: int
 ) -> list[Judged]:
     device = opening.hidden[0].device
     texts = [torch.tensor(asked.text[:-1], device=device) for _, asked in rows]

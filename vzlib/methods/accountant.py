@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vzlib.methods.inside.schedule import Method, layer_average, visual_by_layer
+from vzlib.methods.inside.schedule import Inside, layer_average, visual_by_layer
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Account:
         )
 
 
-def account(model: Any, *, text: int, visual: int, method: Method | None = None) -> Account:
+def account(model: Any, *, text: int, visual: int, method: Inside | None = None) -> Account:
     """The cost of a prompt with `text` other tokens and `visual` visual ones at the input.
 
     model: a vision-language model or its config, or that of a Llama.

@@ -15,16 +15,17 @@ from vzlib.methods.inside.schedule import (
     PUBLISHED,
     Counting,
     Fitted,
+    Inside,
     Shape,
     Stage,
     fit,
     scaled_layers,
 )
-from vzlib.methods.method import Count, Method
+from vzlib.methods.method import Count
 
 
 @dataclass(frozen=True)
-class FastV(Method):
+class FastV(Inside):
     """FastV with K = `full_layers`, which see every token, and R = `removed`, the share dropped.
 
     written_for: the model's shape on which K is meant literally; scaled to any other.

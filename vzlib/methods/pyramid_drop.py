@@ -16,17 +16,17 @@ from vzlib.methods.inside.schedule import (
     PUBLISHED,
     Counting,
     Fitted,
+    Inside,
     Shape,
     Stage,
     fit,
     scaled_layers,
 )
-from vzlib.methods.method import Method
 from vzlib.tokens.budget import BudgetError
 
 
 @dataclass(frozen=True)
-class PyramidDrop(Method):
+class PyramidDrop(Inside):
     """From each of `layers` on, the share of `keep` of all visual tokens stays.
 
     written_for: the model's shape on which `layers` are meant literally; scaled to any other.

@@ -17,13 +17,14 @@ from vzlib.methods.inside.schedule import (
     PUBLISHED,
     Counting,
     Fitted,
+    Inside,
     Shape,
     Stage,
     fit,
     scaled_count,
     scaled_layers,
 )
-from vzlib.methods.method import Count, Method, NotNegative
+from vzlib.methods.method import Count, NotNegative
 from vzlib.tokens.budget import BudgetError
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
@@ -33,7 +34,7 @@ RANKS = {192: (13.5, 0.0), 128: (9.0, 6.0), 64: (0.8, 0.0)}  # scale and bias, e
 
 
 @dataclass(frozen=True)
-class SparseVLM(Method):
+class SparseVLM(Inside):
     """SparseVLM v1.5: `keep` tokens stay after each of the `voting` layers, plus the recycled.
 
     The default is the list released as 192. recycles: whether clusters of what is dropped come
@@ -97,7 +98,7 @@ class SparseVLM(Method):
 
 
 @dataclass(frozen=True)
-class AdaptiveSparseVLM(Method):
+class AdaptiveSparseVLM(Inside):
     """SparseVLM v1: int(rank x scale + bias) tokens stay after each voting layer.
 
     The rank is that of the raters' attention to the tokens, so that counts depend on the prompt;

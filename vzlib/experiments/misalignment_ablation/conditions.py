@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vzlib.methods.before import Before, Patches, Pruning
 from vzlib.methods.fastv import FastV
-from vzlib.methods.inside.schedule import Method, Shape, visual_by_layer
+from vzlib.methods.inside.schedule import Inside, Shape, visual_by_layer
 from vzlib.methods.sparsevlm import SparseVLM
 from vzlib.methods.visionzip import VisionZip
 from vzlib.tokens import BudgetError
@@ -55,7 +55,7 @@ def offer(
     }[condition]
 
 
-def inside(selector: str, kept: int, offered: int, whole: Shape) -> Method:
+def inside(selector: str, kept: int, offered: int, whole: Shape) -> Inside:
     """A selector that goes from `offered` to exactly `kept` tokens, at the same layers whatever is
     offered.
 

@@ -15,7 +15,7 @@ from transformers.masking_utils import create_causal_mask
 
 from vzlib.methods.inside.raters import rater_rows, rotated_keys
 from vzlib.methods.inside.reduction import Reduction, reduce_visual
-from vzlib.methods.inside.schedule import Method
+from vzlib.methods.inside.schedule import Inside
 from vzlib.tokens.merging import take_tokens
 
 SUPPORTED = "LlamaModel"
@@ -93,7 +93,7 @@ def pruned_prefill(
     language_model: Any,
     opening: Opening,
     text: Tensor,
-    method: Method | None,
+    method: Inside | None,
     *,
     rows: Tensor | None = None,
     asked: Tensor | None = None,

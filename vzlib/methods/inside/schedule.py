@@ -9,10 +9,12 @@ seen nothing but itself, and what it would choose knows nothing of the question.
 there are too few for two, or if a schedule is written so.)
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
+from vzlib.methods.method import Method
 from vzlib.tokens.budget import BudgetError
 
 if TYPE_CHECKING:
@@ -44,24 +46,24 @@ class Stage(NamedTuple):
     recycles: bool = False
 
 
-class Method(Protocol):
-    """A way to prune inside the language model."""
+class Inside(Method, ABC):
+    """A reduction inside the language model."""
 
+    @abstractmethod
     def stages(self, layers: int, visual: int) -> tuple[Stage, ...]:
         """Where it prunes, in order. Raises BudgetError for a shape it does not fit."""
-        ...
 
+    @abstractmethod
     def raters(self, visual: "Tensor", text: "Tensor", asked: "Tensor") -> "Tensor":
         """Which tokens of the text after the image vote: `[B, T]` bool, at least one per row.
 
         visual: `[B, V, D]` projected visual tokens. text: `[B, T, D]` embeddings.
         asked: `[B]`, tokens of the text that are the prompt; what follows has no vote.
         """
-        ...
 
 
 Counting = Literal["inputs", "outputs", "last"]
-Some = TypeVar("Some", bound=Method)
+Some = TypeVar("Some", bound=Inside)
 
 
 class Fitted(NamedTuple, Generic[Some]):

@@ -72,6 +72,13 @@ def command(group: typer.Typer, **options: Any) -> Callable[[Callable[..., int]]
             except ValueError as error:
                 print(error, file=sys.stderr)
                 status = 2
+            except RuntimeError as error:
+                from vzlib.results.durable import NotWritable
+
+                if not isinstance(error, NotWritable):
+                    raise
+                print(error, file=sys.stderr)
+                status = 2
             except BrokenPipeError:
                 raise
             except OSError as error:
@@ -150,13 +157,12 @@ def sweep(
     ] = None,
 ) -> int:
     """Run a notebook over a grid of parameters; the same command goes on after a stop."""
-    from vzlib.results import durable
     from vzlib.runs.sweep import cluster, coordinator, sweep_file
 
     try:
         resources = cluster.read(slurm) if slurm else None
         failures = coordinator.run(sweep_file.read(file), jobs, resources)
-    except (coordinator.Refused, durable.NotWritable) as error:
+    except coordinator.Refused as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

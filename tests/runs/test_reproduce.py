@@ -12,6 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from pydantic import BaseModel
 
+from tests.permissions import obeyed, read_only
 from vzlib import notebooks
 from vzlib.__main__ import main
 from vzlib.paths import REPOSITORY
@@ -244,3 +245,19 @@ def test_a_place_for_sockets_is_needed(monkeypatch, tmp_path):
         reproduce.own_kernel(),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("variable", "what"),
+    [("VZLIB_RESULTS", "the store"), ("VZLIB_FIGURES", "the folder of figures")],
+)
+def test_what_cannot_be_kept_is_not_measured(repository, variable, what, monkeypatch, capfd):
+    repository("01_first", "print(n)")
+    place = repository.folder / "shut"
+    place.mkdir()
+    monkeypatch.setenv(variable, str(place / "inside"))
+    with read_only(place), obeyed():
+        assert main(["reproduce", "--scale", "quick"]) == 2
+    out, err = capfd.readouterr()
+    assert err.startswith(f"{what} {place / 'inside'} cannot be written: Permission denied")
+    assert (out, err.count("\n")) == ("", 1) and f"name another folder in ${variable}" in err

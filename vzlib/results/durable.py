@@ -68,11 +68,13 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def writing(root: Path) -> Iterator[None]:
-    """Turn what the system says of a store that cannot be written into one error for the user.
+def writing(root: Path, what: str = "the store", variable: str = "VZLIB_RESULTS") -> Iterator[None]:
+    """Turn what the system says of a folder that cannot be written into one error for the user.
+
+    variable: names the folder, in the environment.
 
     Raises:
-        NotWritable: naming the store, the reason and what to do.
+        NotWritable: naming the folder, the reason and what to do.
     """
     try:
         yield
@@ -81,8 +83,8 @@ def writing(root: Path) -> Iterator[None]:
         reason = os.strerror(error.errno) if error.errno else first
         where = f" ({error.filename})" if error.filename else ""
         raise NotWritable(
-            f"the store {root} cannot be written: {reason}{where}; free it, or name another folder "
-            "in $VZLIB_RESULTS; what it holds is unharmed"
+            f"{what} {root} cannot be written: {reason}{where}; free it, or name another folder "
+            f"in ${variable}; what it holds is unharmed"
         ) from error
 
 

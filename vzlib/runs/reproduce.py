@@ -237,6 +237,7 @@ def reproduce(
 
     Raises:
         ValueError: something given is not allowed; nothing ran.
+        durable.NotWritable: results or figures cannot be kept; nothing ran.
     """
     chosen = notebooks.find(names)
     if not chosen:
@@ -245,6 +246,12 @@ def reproduce(
         raise ValueError("\n".join(problems))
     if publish:
         _publish(scale, typed)
+    for place, *told in (
+        (results.location(), "the store", "VZLIB_RESULTS"),
+        (folder(), "the folder of figures", "VZLIB_FIGURES"),
+    ):
+        with durable.writing(place, *told):
+            durable.check_writable(place)
     if not results.reading_only():
         os.environ[shipped.OFF] = "0"
     start = time.perf_counter()

@@ -71,3 +71,13 @@ def test_fonts_are_embedded_and_the_width_is_that_of_the_column(tmp_path):
 def test_a_name_with_a_folder_is_refused():
     with pytest.raises(ValueError, match=r"figure name '\.\./away'"):
         save(Figure(), "../away", pd.DataFrame(), settings("01_redundancy"))
+
+
+@pytest.mark.parametrize("name", ["one.png", "one.csv", "one.json"])
+def test_a_file_of_somebodys_own_is_not_written_over(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=rf"holds a {name} that vzlib did not write; move it away"):
+        save(Figure(), "one", pd.DataFrame({"a": [1]}), settings("01_redundancy"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"

@@ -45,6 +45,54 @@ def test_the_index_shows_each_figure_and_table_with_its_notebook_settings_and_co
     assert "other" not in page
 
 
+def test_a_page_of_somebodys_own_is_left_alone(place):
+    (place / "README.md").write_text("# My paper\n")
+    assert figures.write_index(place) == place / "figures.md"
+    assert (place / "README.md").read_text() == "# My paper\n"
+    assert figures.write_index(place) == place / "figures.md"  # which is ours
+    (place / "figures.md").write_text("# My figures\n")
+    with pytest.raises(
+        ValueError, match=r"has a README\.md and a figures\.md of its own: no index"
+    ):
+        figures.write_index(place)
+    assert (place / "figures.md").read_text() == "# My figures\n"
+
+
+def test_an_index_goes_where_none_leads_to(place, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "page.md"
+    (place / "README.md").symlink_to(elsewhere)  # leads nowhere yet
+    assert figures.write_index(place) == place / "figures.md"
+    assert not elsewhere.exists()
+
+
+FOREIGN = {
+    "a comment": b'{"a": 1, // a comment\n}',
+    "a number": b"3",
+    "a list": b"[]",
+    "nothing": b"",
+    "no text": b"\xff\xfe\x00",
+    "brackets": b"[" * 100_000,
+    "other types": b'{"settings_class": 1, "settings": [], "files": {}}',
+    "files that are no names": b'{"settings_class": "A", "settings": {}, "files": [1]}',
+    "files that are not there": b'{"settings_class": "A", "settings": {}, "files": ["no.png"]}',
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_json_of_somebodys_own_is_passed_over(place, content):
+    before = figures.page(place)
+    for name in ("settings.json", "bench_mine.json"):
+        (place / name).write_bytes(content)
+    assert figures.page(place) == before
+    assert (place / "settings.json").read_bytes() == content
+
+
+def test_a_folder_without_figures_gets_no_index(tmp_path):
+    (tmp_path / "notes.json").write_text("{}")
+    assert figures.write_index(tmp_path) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.json"]
+
+
 def test_the_index_ends_with_the_benchmark_of_every_device(place):
     row = {"what": "usual ÷ ours", "value": 2.5, "low": 2.25, "high": 2.75, "bar": "≥ 2",
            "outcome": "passed", "n": 20, "details": "usual 5 ms, ours 2 ms"}  # fmt: skip

@@ -184,6 +184,9 @@ def test_mistakes_in_the_command_are_explained(repository, capfd):
     for arguments, said in (
         (["7"], "no notebook is called 7; available: 01_first\n"),
         ([""], "'' names no notebook; available: 01_first\n"),
+        ([" "], "' ' names no notebook; available: 01_first\n"),
+        ([".ipynb"], "'.ipynb' names no notebook; available: 01_first\n"),
+        (["notebooks/"], "no notebook is called notebooks; available: 01_first\n"),
         (["-p", "o", "1"], "01_first: -p for Numbers:\n  o: unknown; Allowed: n, m.\n"),
         (["-p", "n", "1", "-p", "n", "2"], "01_first: -p for Numbers:\n  n stands twice: "),
         (["-p", "n", "1_0"], "1 problem with the parameters for Numbers:\n  n = '1_0': "),
@@ -245,6 +248,20 @@ def test_a_place_for_sockets_is_needed(monkeypatch, tmp_path):
         reproduce.own_kernel(),
     ):
         pass
+
+
+def test_a_relative_store_and_relative_figures_are_one_folder_each(repository, monkeypatch):
+    asks = "from vzlib import results\nfrom vzlib.plotting.save import folder\n"
+    repository("01_first", f"{asks}print(results.location(), folder())")
+    monkeypatch.chdir(repository.folder)
+    monkeypatch.setenv("VZLIB_RESULTS", "out")
+    monkeypatch.setenv("VZLIB_FIGURES", "./pictures")
+    assert main(["reproduce", "--scale", "quick"]) == 0
+    shown = printed(Path("out/notebooks/01_first.ipynb"))
+    assert shown == f"{repository.folder / 'out'} {repository.folder / 'pictures'}\n"
+    left = sorted(path.name for path in repository.folder.iterdir())
+    assert left == ["notebooks", "out", "params", "pictures"]
+    assert [path.name for path in Path("notebooks").iterdir()] == ["01_first.ipynb"]
 
 
 @pytest.mark.parametrize(

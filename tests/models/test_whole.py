@@ -356,6 +356,7 @@ OPTIONS = [
     {},
     {"output_hidden_states": True},
     {"output_hidden_states": [0, 1, -2]},
+    {"output_hidden_states": 3},
     {"output_attentions": True},
     {"output_attentions": True, "output_hidden_states": True},
     {"vision_feature_layer": -1},

@@ -78,7 +78,7 @@ def image_features(
     options.setdefault("output_attentions", seen.config.output_attentions)
     evidence, output = encode_as_asked(seen, pixel_values, layer=read, **options)
     tokens = reduction(core, seen, evidence)
-    features: Any = list(core.multi_modal_projector(tokens))  # transformers declares a tensor
+    features: Any = list(projector(core)(tokens))  # transformers declares a tensor
     reduced = BaseModelOutputWithPooling(
         last_hidden_state=tokens,
         pooler_output=features,

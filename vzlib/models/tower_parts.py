@@ -40,11 +40,12 @@ def family_of(tower: nn.Module) -> Family:
 
     Raises ValueError, naming the class and the supported ones, for anything else.
     """
-    for parent in type(tower).__mro__:  # by name, so that no model file is imported just to ask
+    inside = getattr(tower, "_orig_mod", tower)  # of one that torch.compile wrapped
+    for parent in type(inside).__mro__:  # by name, so that no model file is imported just to ask
         if parent.__name__ in FAMILIES:
             return FAMILIES[parent.__name__]
     raise ValueError(
-        f"{type(tower).__name__} is not a supported vision tower; supported: {', '.join(FAMILIES)}"
+        f"{type(inside).__name__} is not a supported vision tower; supported: {', '.join(FAMILIES)}"
     )
 
 

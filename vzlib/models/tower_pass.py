@@ -71,15 +71,17 @@ def run(
         **NOTHING_ELSE,
     )
     if torch.compiler.is_compiling() or _is_compiled(tower):
-        return _alone(loop(), depth, len(blocks))
+        hidden = loop()
+        states = _some({depth: hidden}, None, depth, len(blocks) + 1)
+        return hidden, BaseModelOutputWithPooling(last_hidden_state=hidden, hidden_states=states)
     named: dict[str, Tensor | None] = dict(zip(family.inputs, inputs, strict=True))
     if family.mask is not None:
         named[family.mask] = valid
     options = {**NOTHING_ELSE, **options, "return_dict": True}
-    whole = bool(options["output_hidden_states"] or options["output_attentions"])
+    asked = options["output_hidden_states"]
+    whole = bool(asked or options["output_attentions"])
     whole = whole or not is_method(tower.encoder, "forward")  # whose loop cannot end early
-    if whole:
-        options["output_hidden_states"] = _with_depth(options["output_hidden_states"], depth)
+    options["output_hidden_states"] = whole  # some alone are asked for otherwise before 5.23
     end: dict[str, Tensor] = {}
     heard: set[int] = set()
     with ExitStack() as stack:
@@ -90,23 +92,18 @@ def run(
         output = tower(**named, **options)
     if heard != told.keys():  # whoever runs the blocks does not let hooks see
         return loop(), output
-    if whole:
-        return output.hidden_states[depth], output
-    output.hidden_states = _alone(end["hidden"], depth, len(blocks))[1].hidden_states
-    return end["hidden"], output
+    hidden = output.hidden_states[depth] if whole else end["hidden"]
+    if asked is not True:
+        all_states = output.hidden_states if whole else {depth: hidden}
+        output.hidden_states = _some(all_states, asked, depth, len(blocks) + 1)
+    return hidden, output
 
 
-def _alone(hidden: Tensor, depth: int, blocks: int) -> tuple[Tensor, BaseModelOutputWithPooling]:
-    states: Any = tuple(hidden if index == depth else None for index in range(blocks + 1))
-    return hidden, BaseModelOutputWithPooling(last_hidden_state=hidden, hidden_states=states)
-
-
-def _with_depth(asked: bool | int | list[int] | None, depth: int) -> bool | list[int]:
-    """Which hidden states the tower is asked for: all, or those asked for and that at `depth`."""
-    if asked is True:
-        return True
-    chosen = [asked] if isinstance(asked, int) and asked else asked
-    return [*(chosen or ()), depth]
+def _some(states: Any, asked: Any, depth: int, count: int) -> Any:
+    """Of `count` hidden states those asked for by index and that at `depth`, None for others."""
+    chosen = asked if isinstance(asked, list | tuple) else [asked] if asked else []
+    wanted = {each % count for each in (*chosen, depth) if -count <= each < count}
+    return tuple(states[each] if each in wanted else None for each in range(count))
 
 
 @capture_outputs

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from tests.methods.encodings import encoding, rows_of
+from tests.methods.encodings import encoding, further, rows_of
 from vzlib.methods.divprune import DivPrune
 
 
@@ -22,6 +22,16 @@ def plain(hidden, retain):
         left = [i for i in everyone if i not in chosen]
         chosen.append(max(left, key=lambda i: min(distance[i, j] for j in chosen)))
     return sorted(chosen)
+
+
+def test_patches_may_be_told_apart_behind_the_projector():
+    given = encoding()
+    told = further(given)
+    method = DivPrune(compared="projected")
+    assert method.needs == ("projected",)
+    places = method.reduce(given, 8, has_cls=True, further=told).places
+    for own, projected in zip(places, told.projected, strict=True):
+        assert (own - 1).tolist() == plain(projected[1:], 8)
 
 
 def smallest(hidden, index):

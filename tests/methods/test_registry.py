@@ -153,6 +153,21 @@ def test_what_a_method_needs_is_asked_for_by_name(name):
             method(name).reduce(encoding(), retain, has_cls=True, further=told)
 
 
+def test_what_a_method_is_given_must_fit():
+    told = further(encoding())
+    for name, changes, message in (
+        ("mmtok", {"text": told.text[:2]}, r"text must be \[3, T, 16\], not \[2, 5, 16\]"),
+        ("mmtok", {"text": told.text[..., :8]}, r"text must be \[3, T, 16\], not \[3, 5, 8\]"),
+        ("cdpruner", {"projected": told.projected[:, 1:]}, r"must be \[3, 37, E\], not \[3, 36"),
+        ("dart", {"words": torch.ones(3, 4, dtype=torch.bool)}, r"words must be \[3, 5\], not"),
+        ("hiprune", {"received_from_all": told.received[:, 0]}, r"must be \[3, L, 37\], not"),
+        ("visionzip(layer=2)", {"received": told.received[:, :, 1:]}, r"\[3, L, 37\], not"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            wrong = told._replace(**changes)
+            method(name).reduce(encoding(), 9, has_cls=True, further=wrong)
+
+
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"visonzip: unknown; did you mean visionzip"):
         method("visonzip")
@@ -202,7 +217,7 @@ def test_hyper_parameters_may_be_given_apart():
     ("text", "message"),
     [
         ("vispruner(importnt=0.3)", r"importnt: unknown; did you mean important\? Allowed: import"),
-        ("divprune(alpha=0.3)", "hyper-parameter of divprune alpha: unknown; Allowed: none"),
+        ("divprune(alpha=0.3)", "hyper-parameter of divprune alpha: unknown; Allowed: compared"),
         ("vispruner(important=2, dropped=0)", "important=2 should be .* to 1; dropped=0 should"),
         ("vispruner(important=half)", "important='half' should be a valid number"),
         ("vispruner(dropped=8.0)", "dropped=8.0 should be a valid integer"),

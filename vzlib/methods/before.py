@@ -1,8 +1,9 @@
 """What the reductions before the language model have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -90,10 +91,12 @@ class Before(Method, ABC):
         something that the method needs is missing. The host never waits for the device.
         """
 
-    def check_given(self, further: Further) -> None:
-        """Raise ValueError unless all that the method needs is there."""
+    def check_given(self, encoded: Encoded, further: Further) -> None:
+        """Raise ValueError unless all that the method needs is there, in shapes that fit."""
         if missing := [TOLD[name] for name in self.needs if getattr(further, name) is None]:
             raise ValueError(f"{self.name} must be given {' and '.join(missing)}")
+        if wrong := _misfits(encoded, further, self.needs):
+            raise ValueError(f"{self.name} cannot use what it is given: {'; '.join(wrong)}")
 
 
 class OfPatches(Before):
@@ -108,7 +111,7 @@ class OfPatches(Before):
         seed: int = 0,
         further: Further = NOTHING,
     ) -> Reduced:
-        self.check_given(further)
+        self.check_given(encoded, further)
         patches = patches_of(encoded, has_cls, seed, further)
         check_retain(retain, patches.hidden.shape[1])
         reduced = self.reduce_patches(patches, retain)
@@ -148,6 +151,28 @@ def patches_of(
     if further.projected is not None:
         cut["projected"] = further.projected[:, first:]
     return Patches(hidden, scores, keys, seed, further._replace(**cut))
+
+
+def _misfits(encoded: Encoded, further: Further, needs: Sequence[str]) -> list[str]:
+    """What is wrong with the shapes of what is needed."""
+    batch, tokens = encoded.hidden.shape[:2]
+    width = "E" if further.projected is None else further.projected.shape[-1]
+    wanted: dict[str, tuple[Any, ...]] = {
+        "received": (batch, "L", tokens),
+        "received_from_all": (batch, "L", tokens),
+        "projected": (batch, tokens, "E"),
+        "text": (batch, "T", width),
+    }
+    given = {name: getattr(further, name) for name in needs}
+    if "text" in given and further.words is not None:
+        wanted["words"], given["words"] = (batch, given["text"].shape[1]), further.words
+    return [
+        f"{name} must be [{', '.join(map(str, wanted[name]))}], not {list(value.shape)}"
+        for name, value in given.items()
+        if value.ndim != len(wanted[name])
+        or any(is_ != to_be for is_, to_be in zip(value.shape, wanted[name], strict=True)
+               if isinstance(to_be, int))
+    ]  # fmt: skip
 
 
 def check_retain(retain: object, count: int, what: str = "patches") -> None:

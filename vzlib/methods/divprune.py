@@ -1,6 +1,7 @@
 """DivPrune: the patches that are farthest from each other."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,14 +17,23 @@ class DivPrune(Pruning):
 
     Published (arXiv 2503.02175, CVPR 2025): max-min diversity by cosine distance. The first patch
     is the one farthest from its nearest neighbour, each next one the farthest from those chosen.
-    Here: the same, on the tower's features; published, on the projector's output, which a
-    reduction before the projector does not see. No attention is used, so CLS or not is the same.
+    Here: the same, on the tower's features, as most methods here; published, on the projector's
+    output: `compared="projected"`. No attention is used, so CLS or not is the same.
     Checked against: a plain greedy loop; at least as diverse as any of many random choices, and
     the guarantee of farthest-first choice: half of the best smallest chord (brute force).
+
+    compared: what tells patches apart, the tower's features or what the projector makes of them.
     """
 
+    compared: Literal["hidden", "projected"] = "hidden"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("projected",) if self.compared == "projected" else ()
+
     def choose(self, patches: Patches, retain: int) -> Tensor:
-        distance = 1 - cosine(patches.hidden, patches.hidden)
+        features = patches.given("projected") if self.needs else patches.hidden
+        distance = 1 - cosine(features, features)
         return farthest_first(distance, retain).sort(dim=1).values
 
 

@@ -55,7 +55,7 @@ class VisionZip(Before):
         further: Further = NOTHING,
     ) -> Reduced:
         """As of `Before`; CLS is among the tokens unless it is left out."""
-        self.check_given(further)
+        self.check_given(encoded, further)
         left_out = int(has_cls and not self.cls)
         scores = encoded.scores if self.layer is None else self._scores(further)
         hidden, scores, keys = (

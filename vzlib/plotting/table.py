@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel
 
+from vzlib.plotting.latex import latex
 from vzlib.plotting.save import check, csv, publish
 
 Direction = Literal["highest", "lowest"]
@@ -41,7 +42,8 @@ def save_table(
     best: Mapping[str, tuple[str, Direction]] | None = None,
     within: str | None = None,
 ) -> SavedTable:
-    """Write `<name>.csv` (all of `rows`), `<name>.md` and `<name>.tex` (booktabs).
+    """Write `<name>.csv` (all of `rows`), `<name>.md` and `<name>.tex` (booktabs), as
+    wide and long as a page.
 
     columns: what is shown, heading by heading, as a format of the columns of `rows`, such as
         {"accuracy, %": "{value:.1f} [{low:.1f}, {high:.1f}]"}. A cell for which one of its values
@@ -52,9 +54,8 @@ def save_table(
     Raises ValueError for a name that is no plain file name, KeyError for a column not in `rows`.
     """
     check(name)
-    cells = pd.DataFrame(
-        {heading: [_cell(form, row) for row in _records(rows)] for heading, form in columns.items()}
-    )
+    shown = {name: [_cell(form, row) for row in _records(rows)] for name, form in columns.items()}
+    cells = pd.DataFrame(shown, dtype=object)  # texts, also where there are none
     bold = pd.DataFrame(False, index=cells.index, columns=cells.columns)
     for heading, (column, direction) in (best or {}).items():
         bold[heading] = _is_best(rows.reset_index(drop=True), column, direction, within)
@@ -62,13 +63,10 @@ def save_table(
     marked = cells.mask(bold, "**" + cells + "**").map(
         lambda text: re.sub(r"[|<]", r"\\\g<0>", text)
     )
-    latex = _styled(table, "latex").to_latex(
-        hrules=True, caption=caption.translate(ESCAPED), label=f"tab:{name}"
-    )
     files: dict[str, str | bytes] = {
         f"{name}.csv": csv(rows),
         f"{name}.md": f"{marked.to_markdown(index=False, disable_numparse=True)}\n\n{caption}\n",
-        f"{name}.tex": latex,
+        f"{name}.tex": latex(_styled(table, "latex"), name, caption.translate(ESCAPED)),
     }
     publish(name, {file: _bytes(text) for file, text in files.items()}, settings, caption=caption)
     return table

@@ -54,12 +54,13 @@ def test_a_new_method_has_the_colour_of_its_family_and_a_marker_of_its_own(monke
 
 
 def test_methods_with_hyper_parameters_are_told_apart():
-    names = ["vispruner", "vispruner(important=0.3)", "vispruner(important=0.7)", "tome(rounds=2)"]
-    drawn = looks(names)
-    assert [drawn[name].label for name in names] == [
-        "VisPruner", "VisPruner, important=0.3", "VisPruner, important=0.7", "ToMe, rounds=2",
+    names = ["vispruner", "vispruner(important=0.3)", "vispruner(important=0.7)", "scope"]
+    drawn = looks([*names, "tome(rounds=2)"])
+    assert [one.label for one in drawn.values()] == [
+        "VisPruner", "VisPruner, important=0.3", "VisPruner, important=0.7", "SCOPE",
+        "ToMe, rounds=2",
     ]  # fmt: skip
-    assert len({one.marker for one in drawn.values()}) == 4
+    assert len({one.marker for one in drawn.values()}) == 5
     assert {drawn[name].colour for name in names[:3]} == {look("vispruner").colour}
     with pytest.raises(ValueError, match="did you mean vispruner"):
         looks(["visprune(important=0.3)"])

@@ -22,8 +22,8 @@ class CDPruner(Pruning):
     choice, greedily. Relevance is a patch's mean cosine with the question in the space of CLIP,
     *inverted*, as CLIP's patches are most like what they do not show, and scaled from 0 to 1.
     Here: the same process. Relevance is the mean cosine of the projected patch with the question's
-    tokens as the language model embeds them, which needs no second model and no inversion (so does
-    OpenVINO GenAI, which inverts for towers of CLIP); scaled image by image, released over a batch.
+    tokens as the language model embeds them, which needs no second model (so does OpenVINO GenAI,
+    which inverts for towers of CLIP); it is scaled image by image, released over a batch.
     Once the space is full, where the released code divides by what is left of a length of 0, the
     most relevant of what rounding leaves follow.
     Checked against: brute force over determinants, step by step; a case by hand.

@@ -136,8 +136,10 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     """
     found = {name: look(name) for name in names}
     variants = [name for name in found if name not in LOOKS and name not in METHODS]
+    others = {one.marker for name, one in found.items() if name not in variants}
+    free = [marker for marker in MARKERS if marker not in others] or MARKERS
     for number, name in enumerate(variants):
-        found[name] = found[name]._replace(marker=MARKERS[number % len(MARKERS)])
+        found[name] = found[name]._replace(marker=free[number % len(free)])
     return found
 
 

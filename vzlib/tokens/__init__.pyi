@@ -6,6 +6,8 @@ from .concentration import effective_tokens as effective_tokens
 from .concentration import gini as gini
 from .concentration import normalized_entropy as normalized_entropy
 from .concentration import top_share as top_share
+from .evidence import Encoded as Encoded
+from .evidence import Reduced as Reduced
 from .merging import merge_contextual as merge_contextual
 from .packed_attention import received_attention_packed as received_attention_packed
 from .selection import ZippedTokens as ZippedTokens

@@ -133,6 +133,19 @@ def test_the_layers_that_vote_can_be_chosen():
         SparseVLM(voting=(1, 2, 5), written_for=PICO)
 
 
+def test_what_the_budget_does_not_decide_stays_as_it_is():
+    recycled, dropped = (
+        SparseVLM(recycles=recycles).for_average(100, *PUBLISHED) for recycles in (True, False)
+    )
+    assert (recycled.method.recycles, dropped.method.recycles) == (True, False)
+    assert dropped.method.keep > recycled.method.keep  # nothing comes back
+    later = PyramidDrop(layers=(4, 16, 24)).for_average(200, *PUBLISHED).method
+    assert later.layers == (4, 16, 24)
+    assert counts(later)[3:5] == (576, round(576 * later.keep[0]))
+    two = PyramidDrop((8, 16), (0.5, 0.25)).for_average(300, *PUBLISHED).method
+    assert two.keep[1] == two.keep[0] ** 2
+
+
 def test_what_cannot_be_met_names_the_nearest():
     with pytest.raises(
         BudgetError, match=r"average of 64 .*6 layers.* FastV allows 192\.67 to 576"

@@ -46,7 +46,7 @@ test-slow: $(READY)  ## run the slow tests
 	$(PYTEST) -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
 
 lab: $(READY)  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb
 
 clean:  ## remove .venv and caches; results/ and figures/ stay
 	rm -rf .venv *.egg-info build .mypy_cache .ruff_cache .pytest_cache

@@ -2,17 +2,21 @@
 
 import ast
 import json
+import re
 
 import nbformat
 import pytest
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelspec import get_kernel_dict
 from nbformat.v4 import new_code_cell, new_notebook
 
 from vzlib.notebooks import SCALES, code, defaults, parameters, settings
 from vzlib.parameters import settings_class
-from vzlib.paths import NOTEBOOKS, PARAMETERS
+from vzlib.paths import NOTEBOOKS, PARAMETERS, REPOSITORY
 
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 CODE_LINES = 60
+MAKEFILE = REPOSITORY / "Makefile"
 # The parameters cell gives every setting, so that the class needs no values of its own.
 every_notebook = pytest.mark.parametrize("name", NAMES)
 
@@ -45,11 +49,33 @@ def test_is_committed_without_outputs(name):
 
 
 @every_notebook
-def test_names_no_machine_and_no_private_kernel(name):
-    metadata = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["metadata"]
-    assert set(metadata) <= {"kernelspec", "language_info"}
-    assert metadata["kernelspec"]["name"] == "python3"
-    assert metadata["kernelspec"]["display_name"] in {"Python 3", "Python 3 (ipykernel)"}
+def test_is_as_jupyter_saves_it_so_that_opening_changes_nothing(name):
+    text = (NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    # What JupyterLab sets when the kernel has started; a change of it makes a notebook unsaved.
+    said = {key: value for key, value in IPythonKernel.language_info.items() if key != "version"}
+    language = notebook["metadata"]["language_info"]
+    assert language == {**said, "version": language["version"]}
+    kernel = get_kernel_dict()
+    names = {"name": "python3", **{key: kernel[key] for key in ("display_name", "language")}}
+    assert notebook["metadata"] == {"kernelspec": names, "language_info": language}
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert text == nbformat.writes(nbformat.reads(text, as_version=4)) + "\n"
+
+
+def test_notebooks_were_saved_by_one_python():
+    assert len({read(name).metadata["language_info"]["version"] for name in NAMES}) == 1
+
+
+@every_notebook
+def test_links_lead_to_files_below_what_make_lab_shows(name):
+    (command,) = re.findall(r"jupyter lab --notebook-dir=(\S+)", MAKEFILE.read_text())
+    root = (REPOSITORY / command).resolve()
+    for cell in read(name).cells:
+        if cell.cell_type == "markdown":
+            for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", cell.source):
+                target = (NOTEBOOKS / link).resolve()
+                assert target.exists() and target.is_relative_to(root), link
 
 
 @every_notebook

@@ -37,6 +37,7 @@ sys.path[0] = {!r}
 from ipykernel.kernelapp import launch_new_instance
 launch_new_instance()
 """
+OURS = "Python 3 (ipykernel)"  # what Jupyter calls its own, so that an opened copy is as saved
 SOCKET = 107  # letters of the path of a socket, of which a kernel's own part are
 OWN = 30
 
@@ -108,7 +109,7 @@ def own_kernel(jobs: int = 1, timed: bool = False, code: Path = REPOSITORY) -> I
         # A kernel told to stop may log the interrupt as an error; what fails is in the notebook.
         command = [sys.executable, "-c", KERNEL.format(str(code)), "--log-level=CRITICAL"]
         command += ["-f", "{connection_file}"]
-        specification = {"argv": command, "display_name": "Python 3", "language": "python"}
+        specification = {"argv": command, "display_name": OURS, "language": "python"}
         (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
         changes = {
             "JUPYTER_PATH": folder,  # searched first

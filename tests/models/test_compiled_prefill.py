@@ -298,7 +298,7 @@ def test_a_deep_copy_runs_its_own_weights(zipped):
     torch.testing.assert_close(logits(twin, inputs), 2 * before)
 
 
-@pytest.mark.parametrize("buckets", [(), (1,), (64.0,)])
+@pytest.mark.parametrize("buckets", [(), (1,), (64.0,), 64, (True,), "64"])
 def test_buckets_that_are_no_lengths(zipped, buckets):
     with pytest.raises(ValueError, match="must be lengths of at least 2"):
         compiled_prefill(zipped.model, buckets=buckets)
@@ -307,3 +307,10 @@ def test_buckets_that_are_no_lengths(zipped, buckets):
 def test_a_model_without_language_model(zipped):
     with pytest.raises(ValueError, match="CLIPVisionModel has no language model"):
         compiled_prefill(zipped.model.model.vision_tower)
+
+
+@pytest.mark.parametrize("unknown", [{"backend": "fastest"}, {"mode": "fastest"}])
+def test_what_torch_does_not_know_is_refused_at_once(zipped, unknown):
+    with pytest.raises(ValueError, match="'fastest'"):
+        compiled_prefill(zipped.model, **unknown)
+    assert "forward" not in zipped.model.model.language_model.__dict__

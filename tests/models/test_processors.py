@@ -147,3 +147,11 @@ def test_the_stock_way_with_images_is_one_line_away(stock):
     clear = Image.new("RGBA", (50, 60), (0, 0, 0, 0))
     given = [each(images=clear, text=TEXT, return_tensors="pt") for each in (zipped, stock)]
     assert torch.equal(given[0]["pixel_values"], given[1]["pixel_values"])
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"input_ids": [[1, 4]]}, {"input_ids": torch.tensor([1, 4])}]
+)
+def test_what_is_no_batch_of_texts_is_not_shortened(inputs):
+    with pytest.raises(ValueError, match=r"input_ids must be a tensor \[B, S\]"):
+        shorten(inputs, image_token_id=4, pad_token_id=0, old=36, new=5)

@@ -1,5 +1,7 @@
 """Towers against eager attention, layer by layer."""
 
+import re
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -236,9 +238,10 @@ def test_layer_without_attention_is_refused(layer):
         encode(tiny.tower("clip"), torch.zeros(1, 3, 48, 48), layer=layer)
 
 
-def test_several_layers_are_refused():
-    with pytest.raises(ValueError, match=r"one whole number, not \[-2, -1\]"):
-        depth_of(tiny.tower("clip"), [-2, -1])
+@pytest.mark.parametrize("layer", [[-2, -1], None, -2.0, True, "-2"])
+def test_what_is_no_layer_is_refused(layer):
+    with pytest.raises(ValueError, match=f"one whole number, not {re.escape(repr(layer))}"):
+        depth_of(tiny.tower("clip"), layer)
 
 
 def test_unknown_tower_is_refused_by_name():
@@ -251,10 +254,20 @@ def test_cls_is_refused_where_there_is_none():
         encode(tiny.tower("siglip"), torch.zeros(1, 3, 48, 48), cls=True)
 
 
-@pytest.mark.parametrize("queries", [[-1], [37], [[[0]]], []])
+@pytest.mark.parametrize(
+    "queries", [[-1], [37], [[[0]]], [], None, "a", [1.5], [True], [[1], [2]], torch.tensor([37])]
+)
 def test_queries_outside_of_the_tokens_are_refused(queries):
     with pytest.raises(ValueError, match=r"queries must be indices 0 to 36"):
         attention_rows(tiny.tower("clip"), torch.zeros(1, 3, 48, 48), queries=queries)
+
+
+@pytest.mark.parametrize(
+    "inputs", [(), (torch.zeros(3, 48, 48),), (torch.zeros(1, 3, 48, 48), torch.zeros(1)), ("a",)]
+)
+def test_inputs_that_a_tower_does_not_take_are_refused(inputs):
+    with pytest.raises(ValueError, match=r"CLIPVisionModel takes pixel_values \[B, 3, H, W\], not"):
+        encode(tiny.tower("clip"), *inputs)
 
 
 def test_padding_counts_as_the_processor_gives_it():

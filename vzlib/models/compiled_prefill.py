@@ -115,16 +115,22 @@ def compiled_prefill(
     buckets: lengths that prompts, visual tokens included, are padded to.
     backend, mode: as of torch.compile; without a mode, "reduce-overhead" on CUDA with inductor.
     attach: at once; else inside of `with` blocks alone.
-    Raises ValueError for a model without a language model, or buckets that are no lengths.
+    Raises ValueError for a model without a language model, buckets that are no lengths, and a
+    backend or mode that torch does not know.
     """
     language = getattr(getattr(model, "base_model", None), "language_model", None)
     if language is None:
         raise ValueError(f"{type(model).__name__} has no language model to compile the prefill of")
-    if not buckets or any(not isinstance(size, int) or size < 2 for size in buckets):
+    lengths = buckets if isinstance(buckets, list | tuple) else ()
+    if not lengths or any(type(size) is not int or size < 2 for size in lengths):
         raise ValueError(f"buckets={buckets!r} must be lengths of at least 2")
     if mode is None and backend == "inductor" and model.device.type == "cuda":
         mode = "reduce-overhead"
-    graphs = Graphs(tuple(sorted(set(buckets))), backend, mode)
+    graphs = Graphs(tuple(sorted(set(lengths))), backend, mode)
+    try:
+        graphs.run  # noqa: B018 - made, and not run yet
+    except RuntimeError as error:  # of torch, which has its own kinds
+        raise ValueError(f"backend={backend!r}, mode={mode!r}: {error}") from error
     handle = CompiledPrefill(model, graphs, functools.partial(_forward, graphs))
     return handle.__enter__() if attach else handle
 

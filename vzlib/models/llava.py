@@ -32,7 +32,7 @@ def tower(core: Any) -> nn.Module:
 def layer(core: Any, asked: Any = None) -> int:
     asked = core.config.vision_feature_layer if asked is None else asked
     only = asked[0] if isinstance(asked, list | tuple) and len(asked) == 1 else asked
-    if not isinstance(only, int):
+    if not isinstance(only, int) or isinstance(only, bool):
         raise ValueError(
             f"vision_feature_layer={asked!r}: features of several layers cannot be zipped, as each "
             "layer rates tokens differently; give one whole number, such as -2"

@@ -53,9 +53,13 @@ def shorten(
         anything else is passed on. old: placeholders per image now. new: those wanted.
     Reads counts on the host, so give it CPU tensors, as processors return them.
 
-    Raises ValueError if the placeholders are not a multiple of `old`, or new > old.
+    Raises ValueError if there are no input_ids [B, S], if the placeholders are not a multiple of
+    `old`, or new > old.
     """
-    ids = inputs["input_ids"]
+    ids = inputs.get("input_ids")
+    if not isinstance(ids, Tensor) or ids.ndim != 2:
+        kind = tuple(ids.shape) if isinstance(ids, Tensor) else type(ids).__name__
+        raise ValueError(f"input_ids must be a tensor [B, S], as processors return it, not {kind}")
     real = inputs.get("attention_mask", torch.ones_like(ids)).bool()
     placeholder = (ids == image_token_id) & real
     total = int(placeholder.sum())

@@ -1,5 +1,6 @@
 """The vision towers that are supported, and where each class keeps its parts."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -8,14 +9,14 @@ from torch import nn
 class Family(NamedTuple):
     """Where a class of transformers keeps the parts a pass needs.
 
-    inputs, mask: the arguments of its `forward`, and that for padding where it takes one.
+    inputs: the arguments of its `forward` and their axes. mask: that for padding, if it takes one.
     """
 
     blocks: str
     norm: str
     attention: str
     cls: bool
-    inputs: tuple[str, ...] = ("pixel_values",)
+    inputs: Mapping[str, str] = {"pixel_values": "B3HW"}
     mask: str | None = None
 
 
@@ -27,7 +28,7 @@ FAMILIES = {
         "layer_norm1",
         "self_attn",
         cls=False,
-        inputs=("pixel_values", "spatial_shapes"),
+        inputs={"pixel_values": "BSP", "spatial_shapes": "B2"},
         mask="pixel_attention_mask",
     ),
     "Dinov2Model": Family("layer", "norm1", "attention", cls=True),
@@ -71,7 +72,7 @@ def depth_of(tower: nn.Module, layer: int) -> int:
     Raises ValueError for a layer out of range, and for layer 0, the input of the first block, which
     no attention has produced.
     """
-    if not isinstance(layer, int):
+    if not isinstance(layer, int) or isinstance(layer, bool):
         raise ValueError(f"layer must be one whole number, not {layer!r}")
     blocks = len(blocks_of(tower))
     if not -blocks <= layer <= blocks or layer == 0:

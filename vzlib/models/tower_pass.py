@@ -52,14 +52,16 @@ def run(
 ) -> tuple[Tensor, Any]:
     """Output [B, S, D] of the first `depth` blocks, and what the tower returned with it.
 
-    inputs: what the tower takes, in the order of `Family.inputs`. valid: [B, S], its padding mask.
+    inputs: what the tower takes, as `Family.inputs` says. valid: [B, S], its padding mask.
     told: for each block that rates, by index, what is told of it as soon as it ran.
     first_only: whether the first token alone rates.
     options: further arguments of the tower. Where they ask for hidden states or attentions, every
     block runs; else `hidden_states` holds the one at `depth` alone, as transformers leaves it, and
     the rest of what the tower returns is of that layer too. `torch.compile` passes options over.
+    Raises ValueError for inputs that the tower does not take.
     """
     family, blocks = family_of(tower), blocks_of(tower)
+    _check(tower, family, inputs)
     loop = partial(
         _plain_loop,
         tower,
@@ -97,6 +99,13 @@ def run(
         all_states = output.hidden_states if whole else {depth: hidden}
         output.hidden_states = _some(all_states, asked, depth, len(blocks) + 1)
     return hidden, output
+
+
+def _check(tower: nn.Module, family: Family, inputs: tuple[Tensor, ...]) -> None:
+    shapes = [tuple(getattr(each, "shape", [type(each).__name__])) for each in inputs]
+    if [len(shape) for shape in shapes] != [len(axes) for axes in family.inputs.values()]:
+        wanted = ", ".join(f"{name} [{', '.join(axes)}]" for name, axes in family.inputs.items())
+        raise ValueError(f"{type(tower).__name__} takes {wanted}, not tensors of shape {shapes}")
 
 
 def _some(states: Any, asked: Any, depth: int, count: int) -> Any:

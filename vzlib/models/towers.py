@@ -105,12 +105,7 @@ def attention_rows(
     Raises ValueError for a query index outside of the tokens.
     """
     _, (every_query, keys, scale) = _look(tower, inputs, valid, layer, first_only=False)
-    chosen = torch.as_tensor(queries)
-    flat, tokens = chosen.flatten().tolist(), keys.shape[2] - _registers(tower)
-    if chosen.ndim not in (1, 2) or not flat or min(flat) < 0 or max(flat) >= tokens:
-        raise ValueError(
-            f"queries must be indices 0 to {tokens - 1}, [Q] or [B, Q], not {chosen.tolist()}"
-        )
+    chosen = _indices(queries, len(keys), keys.shape[2] - _registers(tower))
     index = torch.where(chosen > 0, chosen + _registers(tower), chosen).to(keys.device)
     index = index.expand(len(keys), -1)[:, None, :, None]
     index = index.expand(-1, keys.shape[1], -1, keys.shape[-1])
@@ -119,6 +114,23 @@ def attention_rows(
         logits = logits.masked_fill(~valid.bool()[:, None, None], float("-inf"))
     rows = logits.softmax(-1, dtype=torch.float32).mean(1)
     return _drop_registers(tower, rows, dim=2)
+
+
+def _indices(queries: Any, batch: int, tokens: int) -> Tensor:
+    """Query indices as a tensor, [Q] or [B, Q]. Raises ValueError if they are none."""
+    try:
+        chosen = torch.as_tensor(queries)
+        flat = chosen.flatten().tolist()
+        fit = chosen.ndim == 1 or (chosen.ndim == 2 and len(chosen) in (1, batch))
+    except (TypeError, RuntimeError, ValueError):
+        fit, flat = False, []
+    whole = all(type(each) is int for each in flat)
+    if not (fit and flat and whole and min(flat) >= 0 and max(flat) < tokens):
+        said = queries.tolist() if isinstance(queries, Tensor) else queries
+        raise ValueError(
+            f"queries must be indices 0 to {tokens - 1}, [Q] or [{batch}, Q], not {said!r}"
+        )
+    return chosen
 
 
 def _look(

@@ -58,7 +58,8 @@ def test_a_new_method_is_one_file_and_one_row(scene_folder, own_store, tmp_path,
 
 
 def test_hyper_parameters_make_points_and_rows_of_their_own(scene_folder, own_store):
-    methods = ("vispruner", "vispruner( important = .25 )", "mmtok", "fastv(full_layers=1)")
+    methods = ("vispruner", "vispruner( important = .25 )", "mmtok", "fastv(full_layers=1)",
+               "visionzip-paper")  # fmt: skip
     chosen = settings(scene_folder, methods=methods, budgets=(300,))
     assert chosen.methods[1] == "vispruner(important=0.25)"
     rows = measure.measure(chosen)
@@ -69,9 +70,13 @@ def test_hyper_parameters_make_points_and_rows_of_their_own(scene_folder, own_st
     curves = tell.curves(rows)
     drawn = draw.figure(curves, "visual tokens")
     texts = [text.get_text() for text in drawn.legends[0].get_texts()]
-    assert texts == ["all tokens", "VisPruner", "VisPruner, important=0.25", "MMTok",
-                     "FastV, full_layers=1"]  # fmt: skip
+    assert texts == ["all tokens", "VisionZip (paper)", "VisPruner", "VisPruner, important=0.25",
+                     "MMTok", "FastV, full_layers=1"]  # fmt: skip
     assert set(tell.table(rows)["method"]) == set(spent.index)
+    # A row of the registry is in no key, so what it sets is.
+    stored = [results.provenance_of(folder)["settings"] for folder in results.entries()]
+    fields = {point["method"]: point["fields"] for point in stored}
+    assert fields["visionzip-paper"] == {"merge": "paper"} and fields["vispruner"] == {}
 
 
 def test_a_plan_meets_budgets_or_says_that_it_cannot(scene_folder):

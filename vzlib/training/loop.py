@@ -14,6 +14,16 @@ from tqdm import tqdm
 SAVE_EVERY, LOG_EVERY = 100, 20
 
 
+def working_dtype(device: str) -> torch.dtype:
+    """bfloat16 where the processor has instructions for it, float32 elsewhere.
+
+    A CPU without them emulates bfloat16, several times slower than float32.
+    """
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
 def train(
     modules: dict[str, nn.Module],
     loss: Callable[[int], tuple[Tensor, dict[str, float]]],
@@ -25,12 +35,16 @@ def train(
     warmup: int,
     decay: float,
     weight_decay: float = 0.05,
+    dtype: torch.dtype = torch.bfloat16,
+    save_every: int | None = None,
 ) -> None:
     """Trains the modules that require gradients for `steps` steps of AdamW.
 
     `loss(step)` must depend on the step and the weights alone: a run that was killed then gives
     the same weights as one that was not. Warm-up is linear over `warmup` steps, the rate falls
-    linearly to zero over the last share `decay` of the steps. Writes `<name>.pt` (state) and
+    linearly to zero over the last share `decay` of the steps. Products are taken in `dtype` (see
+    `working_dtype`) and the state is saved every `save_every` steps (default:
+    `SAVE_EVERY`). Writes `<name>.pt` (state) and
     `<name>.jsonl` (the curve) into `folder`; returns at once if the stage is already complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +69,7 @@ def train(
             group["lr"] = rate * min(
                 1.0, (step + 1) / warmup, (steps - step) / max(1, math.ceil(decay * steps))
             )
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(weights[0].device.type, dtype, enabled=dtype != torch.float32):
             value, logs = loss(step)
         optimizer.zero_grad()
         value.backward()
@@ -67,7 +81,7 @@ def train(
                 {"step": step, "cpu_seconds": round(spent), "loss": value.item(), **logs}
             )
             bar.set_postfix({k: f"{v:.2f}" for k, v in history[-1].items() if k not in ("step",)})
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+        if (step + 1) % (save_every or SAVE_EVERY) == 0 or step + 1 == steps:
             state = {
                 "modules": {key: module.state_dict() for key, module in modules.items()},
                 "optimizer": optimizer.state_dict(),

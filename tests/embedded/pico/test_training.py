@@ -7,6 +7,7 @@ import torch
 from vzlib import scenes
 from vzlib.embedded.pico import architecture, examples, language, tower
 from vzlib.models.answer import prompt
+from vzlib.training import answers
 
 TWO = dict.fromkeys(language.TASKS, 2)
 CORNER = torch.zeros(1, 2, dtype=torch.long)
@@ -91,7 +92,8 @@ def test_questions_behind_one_prefix_equal_stock_passes_of_their_own():
     with torch.no_grad():
         depth = architecture.FEATURE_LAYER % (architecture.VISION.num_hidden_layers + 1)
         features = architecture.encode_window(encoder, batch.pixels, CORNER, depth)[-1][:, 1:]
-        hidden, prefix = language.hidden_states(model, features, batch)
+        visual = model.model.multi_modal_projector(features)
+        hidden, prefix = answers.hidden_states(model, visual, batch, language.OPENING)
         logits = model.lm_head(hidden)[0]
         assert prefix == 578
         for number, question in enumerate(scenes.ask(scene, each=2)):

@@ -9,8 +9,8 @@ from torch import Tensor
 from vzlib import scenes
 from vzlib.embedded.pico.architecture import GRID, MEAN, SPREAD
 from vzlib.scenes import sprites
+from vzlib.training.answers import ABSENT
 
-ABSENT = -100  # where a label says nothing; the losses ignore it
 KINDS = ("background", "shape", "number", "word", "digit")
 PATCH_LABELS = {
     "kind": 5,

@@ -1,0 +1,162 @@
+"""The parts of dino-llava: a stock LLaVA of DINOv2-small and a grown language model of pico's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import Tensor, nn
+from transformers import (
+    BitImageProcessorPil,
+    Dinov2Config,
+    Dinov2Model,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from vzlib import scenes
+from vzlib.embedded.dino.tower import GRID, MEAN, PATCH, SIDE, SPREAD
+from vzlib.embedded.pico.architecture import CHAT_TEMPLATE, SPECIAL
+
+FEATURE_LAYER = -2
+LAYERS = 12  # of the language model as shipped; pico's six and as many inserted between them
+
+
+def words(new: Sequence[str] = ()) -> list[str]:
+    """Every token in the order of its number: pico's, then those of `new` that pico lacks."""
+    return list(dict.fromkeys([*SPECIAL, *scenes.vocabulary(), *new]))
+
+
+def build_tokenizer(new: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """A word-level tokenizer over `words(new)`."""
+    numbers = {word: number for number, word in enumerate(words(new))}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", numbers["<s>"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        additional_special_tokens=["<image>"],
+        padding_side="left",
+    )
+
+
+def build_image_processor() -> BitImageProcessorPil:
+    """The preparation of images that DINOv2 was trained with, at 336 pixels."""
+    return BitImageProcessorPil(
+        size={"shortest_edge": SIDE},
+        crop_size={"height": SIDE, "width": SIDE},
+        image_mean=MEAN,
+        image_std=SPREAD,
+    )
+
+
+def build_processor(new: Sequence[str] = ()) -> LlavaProcessor:
+    """The processor that a stock `AutoProcessor` loads again from the checkpoint."""
+    return LlavaProcessor(
+        image_processor=build_image_processor(),
+        tokenizer=build_tokenizer(new),
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def build_llava(
+    text: LlamaConfig, vision: Dinov2Config, new: Sequence[str] = ()
+) -> LlavaForConditionalGeneration:
+    """A LLaVA of untrained weights.
+
+    text: sizes of the language model, as pico's; new: the words it needs beyond pico's.
+    """
+    tokenizer = build_tokenizer(new)
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=LlamaConfig.from_dict({**text.to_dict(), "vocab_size": len(tokenizer)}),
+        image_token_index=SPECIAL.index("<image>"),
+        image_seq_length=GRID * GRID,
+        vision_feature_layer=FEATURE_LAYER,
+        vision_feature_select_strategy="default",
+        tie_word_embeddings=False,
+    )
+    model = LlavaForConditionalGeneration._from_config(config, attn_implementation="sdpa")
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+@torch.no_grad()
+def take_language_model(
+    model: LlavaForConditionalGeneration, source: LlavaForConditionalGeneration
+) -> None:
+    """Gives `model` the language model of `source`, whose words are the first of its own.
+
+    New words start where the mean of the known ones is, a little apart from each other.
+    """
+    own, other = model.model.language_model, source.model.language_model
+    state = other.state_dict()
+    known = state.pop("embed_tokens.weight")
+    own.load_state_dict(state, strict=False)
+    tables = ((own.embed_tokens.weight, known), (model.lm_head.weight, source.lm_head.weight))
+    for table, rows in tables:
+        spread = rows.std(dim=0) * torch.randn(len(table) - len(rows), rows.shape[1])
+        table.copy_(torch.cat([rows, rows.mean(dim=0) + 0.5 * spread]))
+
+
+@torch.no_grad()
+def grow(source: LlavaForConditionalGeneration, layers: int) -> LlavaForConditionalGeneration:
+    """A model of more layers that computes the same.
+
+    Copies of the layers are inserted each behind its original; both output projections of a copy
+    are zero, so that it adds nothing until it is trained.
+
+    Raises:
+        ValueError: if `layers` is no multiple of the layers there are.
+    """
+    text: Any = source.config.text_config
+    times, rest = divmod(layers, text.num_hidden_layers)
+    if rest or not times:
+        raise ValueError(
+            f"layers={layers} must be a multiple of the {text.num_hidden_layers} there are"
+        )
+    config: Any = LlavaConfig.from_dict(source.config.to_dict())
+    config.text_config.num_hidden_layers = layers
+    model = LlavaForConditionalGeneration._from_config(config, attn_implementation="sdpa")
+    state = {k: v for k, v in source.state_dict().items() if ".language_model.layers." not in k}
+    model.load_state_dict(state, strict=False)
+    for number, layer in enumerate(model.model.language_model.layers):
+        layer.load_state_dict(source.model.language_model.layers[number // times].state_dict())
+        if number % times:
+            nn.init.zeros_(layer.self_attn.o_proj.weight)
+            nn.init.zeros_(layer.mlp.down_proj.weight)
+    model.generation_config = source.generation_config
+    return model
+
+
+def encode_window(tower: Dinov2Model, pixels: Tensor, corners: Tensor) -> Tensor:
+    """Features `[B, 1 + G * G, D]` of layer -2, CLS first, for images of up to the tower's size.
+
+    Each image stands somewhere on the full grid: it takes the position embeddings of the window
+    with the top left `corners` `[B, 2]` (row, column, in patches).
+    """
+    embeddings = tower.embeddings
+    patches = embeddings.patch_embeddings(pixels)
+    grid = pixels.shape[-1] // PATCH
+    steps = torch.arange(grid, device=pixels.device)
+    corners = corners.to(pixels.device)
+    rows, columns = corners[:, 0, None, None] + steps[:, None], corners[:, 1, None, None] + steps
+    places = 1 + rows * GRID + columns  # [B, G, G]
+    positions = embeddings.position_embeddings[0]
+    first = (embeddings.cls_token[0] + positions[:1]).expand(len(pixels), 1, -1)
+    hidden = torch.cat([first, patches + positions[places.flatten(1)]], dim=1)
+    for layer in tower.encoder.layer[: FEATURE_LAYER + 1]:
+        hidden = layer(hidden)
+    return hidden

@@ -1,0 +1,52 @@
+"""The decks of scenes that the language model learns from, and what it is asked about a scene."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from vzlib import scenes
+from vzlib.embedded.pico.language import halves
+from vzlib.scenes import Question, things
+
+
+@dataclass(frozen=True)
+class Deck:
+    """How the scenes of a deck are made and asked about; `patch` in pixels of its images."""
+
+    make: Callable[..., Any]
+    ask: Callable[..., list[Question]]
+    version: int
+    patch: int
+
+
+DECKS = {
+    "shapes": Deck(scenes.make, scenes.ask, scenes.VERSION, scenes.PATCH),
+    "things": Deck(things.make, things.ask, things.VERSION, things.PATCH),
+}
+TASKS = (*things.TASKS, "half")  # the last one is asked in training only
+MORE = 3  # times as many questions are thought of as are asked, so that visits differ
+
+
+def questions(
+    deck: str, scene: Any, corner: list[int], each: Mapping[str, int], visit: int
+) -> list[Question]:
+    """Up to `each[task]` questions of each task about a scene; another visit asks others.
+
+    corner: row and column of the scene on the full grid, in patches.
+    """
+    many = {task: MORE * count for task, count in each.items()}
+    known = [
+        *DECKS[deck].ask(scene, many),
+        *halves(scene, corner, many.get("half", 0), DECKS[deck].patch),
+    ]
+    groups = defaultdict(list)
+    for question in known:
+        groups[question.task].append(question)
+    choice = Random(f"{scene.index} {visit}")
+    return [
+        question
+        for task, group in groups.items()
+        for question in choice.sample(group, min(each[task], len(group)))
+    ]

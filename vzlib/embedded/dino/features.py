@@ -1,0 +1,101 @@
+"""What the frozen tower sees of the training scenes, computed once and kept on disk."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import Dinov2Model
+
+from vzlib.embedded.dino.architecture import build_image_processor, encode_window
+from vzlib.embedded.dino.decks import DECKS
+from vzlib.embedded.dino.tower import GRID, PATCH
+from vzlib.embedded.pico.examples import corners_of
+from vzlib.scenes import Split
+
+CHUNK = 32  # scenes in a file: 4 MB of windows, 14 MB of whole images
+
+
+class Features:
+    """Features of layer -2 of the scenes of a deck, in files of `CHUNK` scenes.
+
+    A file that is missing is computed and written; so training starts at once, computes each scene
+    once, and can be killed at any moment.
+
+    tower: frozen; folder: where the files are; deck: a name of `DECKS`; grid: patches a side, less
+        than 24 for windows of the full grid.
+    """
+
+    def __init__(
+        self,
+        tower: Dinov2Model,
+        folder: Path,
+        deck: str,
+        *,
+        grid: int = GRID,
+        seed: int = 0,
+        split: Split = "train",
+    ) -> None:
+        version = DECKS[deck].version
+        self.tower, self.folder, self.deck = tower, folder, deck
+        self.grid, self.seed, self.split = grid, seed, split
+        self.name = f"{deck}-{version}-{split}-{seed}-{grid}"
+        self.processor = build_image_processor()
+        self._opened: dict[int, np.ndarray] = {}
+        self._known: dict[int, Any] = {}
+
+    def __call__(self, numbers: Sequence[int]) -> Tensor:
+        """Patch features `[B, G * G, D]` in float32 of scenes by their numbers."""
+        rows = [self._chunk(number // CHUNK)[number % CHUNK] for number in numbers]
+        return torch.from_numpy(np.stack(rows)).float()
+
+    def corners(self, numbers: Sequence[int]) -> Tensor:
+        """Where each scene stands on the full grid, `[B, 2]` (row, column, in patches)."""
+        return torch.cat([corners_of(number, 1, self.grid) for number in numbers])
+
+    def scene(self, number: int) -> Any:
+        """Scene `number` of the deck, drawn."""
+        return DECKS[self.deck].make(number, self.split, seed=self.seed, grid=self.grid)
+
+    def asked_about(self, number: int) -> Any:
+        """Scene `number` without its pixels, which questions need not; kept for its next visit."""
+        if number not in self._known:
+            self._known[number] = replace(self.scene(number), image=np.empty((0, 0, 3), np.uint8))
+        return self._known[number]
+
+    def _chunk(self, chunk: int) -> np.ndarray:
+        if chunk not in self._opened:
+            path = self.folder / f"{self.name}-{chunk}.npy"
+            if not path.exists():
+                self._write(path, chunk)
+            self._opened[chunk] = np.load(path, mmap_mode="r")
+        return self._opened[chunk]
+
+    def _write(self, path: Path, chunk: int) -> None:
+        numbers = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+        kept = []
+        for start in range(0, CHUNK, 4):
+            own = numbers[start : start + 4]
+            pixels = torch.cat([self.pixels(number) for number in own])
+            with torch.no_grad():
+                seen = encode_window(self.tower, pixels.to(self.tower.device), self.corners(own))
+            kept.append(seen[:, 1:].half().cpu().numpy())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        with unfinished.open("wb") as file:
+            np.save(file, np.concatenate(kept))
+        os.replace(unfinished, path)
+
+    def pixels(self, number: int) -> Tensor:
+        """A scene as the tower is given it, `[1, 3, P, P]` with P = 14 pixels a patch."""
+        side = self.grid * PATCH
+        return self.processor(
+            self.scene(number).image,
+            size={"shortest_edge": side},
+            crop_size={"height": side, "width": side},
+            return_tensors="pt",
+        ).pixel_values

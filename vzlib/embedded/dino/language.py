@@ -1,0 +1,102 @@
+"""The language loss of dino-llava on kept features, and how scenes are visited."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
+
+from vzlib.embedded.dino.decks import TASKS, questions
+from vzlib.embedded.dino.features import Features
+from vzlib.embedded.dino.tower import GRID
+from vzlib.embedded.pico.architecture import SPECIAL
+from vzlib.training.answers import answer_loss, hidden_states, pack
+
+OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the image
+# What is learnt last: many names and digits, few questions about each.
+WEIGHTS = {"which": 2.0, "reading": 3.0, "detail": 3.0}
+
+
+class StandardisedProjector(nn.Module):
+    """A stock projector behind features whose every dimension has mean 0 and spread 1.
+
+    It trains faster so; `bake` makes it an equal projector of the features as they are.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, stock: nn.Module) -> None:
+        super().__init__()
+        self.stock: Any = stock
+        width = stock.get_submodule("linear_1").weight.shape[1]
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Visual tokens `[..., H]` of features `[..., D]`."""
+        return self.stock((features - self.mean) / self.spread)
+
+    @torch.no_grad()
+    def bake(self) -> nn.Module:
+        """The stock projector, mean and spread now part of its first layer."""
+        first = self.stock.linear_1
+        first.weight.div_(self.spread)
+        first.bias.sub_(first.weight @ self.mean)
+        self.mean.zero_()
+        self.spread.fill_(1)
+        return self.stock
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Scenes in pools that are gone through several times, in another order each time.
+
+    pool: scenes in a pool; times: visits of each before the next pool.
+    """
+
+    pool: int
+    times: int
+    seed: int = 0
+
+    def numbers(self, step: int, count: int) -> tuple[list[int], int]:
+        """The `count` scenes of a step, and which visit of theirs it is; `count` divides `pool`."""
+        round_, place = divmod(step * count, self.pool)
+        pool, visit = divmod(round_, self.times)
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + round_)
+        order = torch.randperm(self.pool, generator=generator)[place : place + count]
+        return (pool * self.pool + order).tolist(), visit
+
+
+def language_loss(
+    model: LlavaForConditionalGeneration,
+    projector: StandardisedProjector,
+    vocabulary: Mapping[str, int],
+    features: Features,
+    numbers: Sequence[int],
+    each: Mapping[str, int],
+    visit: int,
+) -> tuple[Tensor, dict[str, float]]:
+    """Cross-entropy of the answers about some scenes and the share all right per task."""
+    corners = features.corners(numbers)
+    asked = pack(
+        [
+            questions(features.deck, features.asked_about(number), corner, each, visit)
+            for number, corner in zip(numbers, corners.tolist(), strict=True)
+        ],
+        vocabulary,
+        TASKS,
+    ).to(model.device)
+    visual = projector(features(numbers).to(model.device))
+    places = None if features.grid == GRID else window_places(corners, features.grid)
+    hidden, _ = hidden_states(model, visual, asked, OPENING, places)
+    return answer_loss(model, hidden, asked, TASKS, WEIGHTS)
+
+
+def window_places(corners: Tensor, grid: int) -> Tensor:
+    """Raster positions `[B, grid * grid]` on the full grid of windows at `corners` `[B, 2]`."""
+    steps = torch.arange(grid)
+    rows, columns = corners[:, 0, None, None] + steps[:, None], corners[:, 1, None, None] + steps
+    return (rows * GRID + columns).flatten(1)

@@ -1,0 +1,174 @@
+"""Trains dino-llava: `python -m vzlib.embedded.dino.train --onnx vit_s_focus.onnx`.
+
+The tower is DINOv2-small as it is, frozen. Stages: pico's visual tokens are distilled into the
+projector; projector and pico's language model learn on windows of scenes.
+Each can be killed and goes on where it last saved. The same seed on the same kind of machine gives
+the same weights.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Dinov2Model, LlavaForConditionalGeneration
+
+from vzlib.embedded.dino.architecture import build_llava, build_tokenizer, take_language_model
+from vzlib.embedded.dino.distil import distil, pairs
+from vzlib.embedded.dino.features import Features
+from vzlib.embedded.dino.language import StandardisedProjector, Visits, language_loss
+from vzlib.embedded.dino.tower import GRID, config, convert
+from vzlib.models.device import device_named
+from vzlib.paths import CHECKPOINTS
+from vzlib.scenes import things
+from vzlib.training.loop import LOG_EVERY, train, working_dtype
+
+PICO = CHECKPOINTS / "pico-llava"
+WINDOW = 12  # patches a side of the images that the language loss starts with
+DISTILLED = {GRID: range(2_000_000, 2_000_096), WINDOW: range(256)}  # scenes by patches a side
+EACH = {
+    "shapes": {
+        "existence": 3, "attribute": 3, "counting": 4, "reading": 3, "relation": 4, "half": 2,
+    },
+    "things": {
+        "existence": 4, "which": 3, "attribute": 2, "counting": 4, "reading": 3, "relation": 4,
+        "detail": 1, "half": 2,
+    },
+}  # fmt: skip
+
+
+@dataclass
+class Run:
+    """What every stage needs: the model in training, its projector, and where things are."""
+
+    folder: Path
+    features: Path
+    seed: int
+    device: str
+    model: LlavaForConditionalGeneration
+    projector: StandardisedProjector
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return working_dtype(self.device)
+
+    @property
+    def tower(self) -> Dinov2Model:
+        return self.model.model.vision_tower
+
+    def load(self, stage: str) -> None:
+        """Takes the weights with which a stage ended, or where it is now."""
+        state = torch.load(self.folder / f"{stage}.pt", weights_only=True, map_location=self.device)
+        modules = {"projector": self.projector} if stage == "distil" else self.trained
+        for name, module in modules.items():
+            module.load_state_dict(state["modules"][name])
+
+    @property
+    def trained(self) -> dict[str, torch.nn.Module]:
+        return {
+            "projector": self.projector,
+            "language_model": self.model.model.language_model,
+            "head": self.model.lm_head,
+        }
+
+
+def tower(folder: Path, onnx_file: Path | None) -> Dinov2Model:
+    """The tower, in the float16 in which it ships; converted once.
+
+    Raises:
+        ValueError: if it is not converted yet and no ONNX file is given.
+    """
+    kept = folder / "tower"
+    if not kept.is_dir():
+        if onnx_file is None:
+            raise ValueError(f"no tower in {kept} yet: --onnx must name vit_s_focus.onnx")
+        convert(onnx_file).half().save_pretrained(kept)
+    return Dinov2Model.from_pretrained(kept, dtype=torch.float32).eval().requires_grad_(False)
+
+
+def start(folder: Path, features: Path, seed: int, onnx_file: Path | None) -> Run:
+    """The model before any training: DINOv2, a random projector, pico's language model."""
+    torch.manual_seed(seed)
+    eye = tower(folder, onnx_file)
+    pico: Any = LlavaForConditionalGeneration.from_pretrained(PICO, dtype=torch.float32)
+    model: Any = build_llava(pico.config.text_config, config(), things.vocabulary())
+    take_language_model(model, pico)
+    model.model.vision_tower = eye
+    eye.set_attn_implementation("sdpa")
+    device = device_named("auto")
+    model.to(device)
+    projector = StandardisedProjector(model.model.multi_modal_projector).to(device)
+    return Run(folder, features, seed, device, model, projector)
+
+
+def distilling(run: Run, steps: int) -> None:
+    pico = LlavaForConditionalGeneration.from_pretrained(PICO, dtype=torch.float32)
+    found = [
+        pairs(pico, Features(run.tower, run.features, "shapes", grid=grid, seed=run.seed), numbers)
+        for grid, numbers in DISTILLED.items()
+    ]
+    seen, tokens, weights = (torch.cat(parts) for parts in zip(*found, strict=True))
+    run.projector.cpu()
+    distil(run.projector, seen, tokens, weights, folder=run.folder, steps=steps)
+    run.projector.to(run.device)
+
+
+def language(
+    run: Run, name: str, *, grid: int, visits: Visits, first: int, count: int, steps: int,
+    rate: float, decay: float,
+) -> None:  # fmt: skip
+    """Steps on `count` scenes from number `first` on, of one deck and the other by turns."""
+    decks = list(EACH)
+    features = {
+        deck: Features(run.tower, run.features, deck, grid=grid, seed=run.seed) for deck in decks
+    }
+    vocabulary = build_tokenizer(things.vocabulary()).get_vocab()
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        turn = step // len(decks)
+        deck = decks[(step + step // LOG_EVERY) % len(decks)]  # so that the log tells of each
+        numbers, visit = visits.numbers(turn, count)
+        numbers = [first + number for number in numbers]
+        value, right = language_loss(
+            run.model, run.projector, vocabulary, features[deck], numbers, EACH[deck], visit
+        )
+        return value, {f"{deck} {task}": share for task, share in right.items()}
+
+    train(run.trained, loss, name=name, folder=run.folder, steps=steps, rate=rate, warmup=100,
+          decay=decay, dtype=run.dtype, save_every=40)  # fmt: skip
+
+
+def on_windows(run: Run, steps: int) -> None:
+    run.load("distil")
+    language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
+             steps=steps, rate=8e-4, decay=0)  # fmt: skip
+
+
+STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
+    "distil": (distilling, 1000),
+    "windows": (on_windows, 1500),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("results/dino"))
+    parser.add_argument("--features", type=Path, help="of the tower (default: in the folder)")
+    parser.add_argument("--onnx", type=Path, help="vit_s_focus.onnx, for the first start only")
+    parser.add_argument("--stage", choices=list(STAGES), help="run this one only")
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    features = arguments.features or arguments.folder / "features"
+    run = start(arguments.folder, features, arguments.seed, arguments.onnx)
+    for name, (stage, steps) in STAGES.items():
+        if arguments.stage in (None, name):
+            stage(run, steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ from typing import Any
 
 from vzlib import scenes
 from vzlib.embedded.pico.language import halves
-from vzlib.scenes import Question, things
+from vzlib.scenes import Question, sheets, things
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,18 @@ class Deck:
     patch: int
 
 
+def nothing_asked(scene: Any, each: Mapping[str, int]) -> list[Question]:
+    """Of a sheet: what its patches show is told by labels."""
+    return []
+
+
 DECKS = {
     "shapes": Deck(scenes.make, scenes.ask, scenes.VERSION, scenes.PATCH),
     "things": Deck(things.make, things.ask, things.VERSION, things.PATCH),
+    "shapes-sheets": Deck(sheets.shapes_sheet, nothing_asked, sheets.VERSION, scenes.PATCH),
+    "things-sheets": Deck(sheets.things_sheet, nothing_asked, sheets.VERSION, things.PATCH),
 }
+ASKED = ("shapes", "things")
 TASKS = (*things.TASKS, "half")  # the last one is asked in training only
 MORE = 3  # times as many questions are thought of as are asked, so that visits differ
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from vzlib.embedded.dino.architecture import build_processor
-from vzlib.embedded.dino.decks import DECKS
+from vzlib.embedded.dino.decks import ASKED, DECKS
 from vzlib.embedded.dino.features import Features
 from vzlib.embedded.dino.train import STAGES, Run, start
 from vzlib.models.shared_prefix import answered_right
@@ -68,7 +68,7 @@ def main() -> None:
     features = arguments.features or arguments.folder / "features"
     run = start(arguments.folder, features, 0, None)
     run.load(arguments.stage)
-    for deck in DECKS:
+    for deck in ASKED:
         print(table(held_out(run, deck, arguments.scenes, arguments.each)))
 
 

@@ -25,13 +25,14 @@ class StandardisedProjector(nn.Module):
     It trains faster so; `bake` makes it an equal projector of the features as they are.
     """
 
+    stock: Any
     mean: Tensor
     spread: Tensor
 
     def __init__(self, stock: nn.Module) -> None:
         super().__init__()
-        self.stock: Any = stock
-        width = stock.get_submodule("linear_1").weight.shape[1]
+        self.stock = stock
+        width: int = self.stock.linear_1.in_features
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
 

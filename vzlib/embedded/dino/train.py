@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Model, LlavaForConditionalGeneration
 
+from vzlib.embedded.dino.align import align, known
 from vzlib.embedded.dino.architecture import build_llava, build_tokenizer, take_language_model
 from vzlib.embedded.dino.distil import distil, pairs
 from vzlib.embedded.dino.features import Features
@@ -30,6 +31,12 @@ from vzlib.training.loop import LOG_EVERY, train, working_dtype
 PICO = CHECKPOINTS / "pico-llava"
 WINDOW = 12  # patches a side of the images that the language loss starts with
 DISTILLED = {GRID: range(2_000_000, 2_000_096), WINDOW: range(256)}  # scenes by patches a side
+ALIGNED = {
+    "shapes": range(512),
+    "things": range(768),
+    "shapes-sheets": range(384),
+    "things-sheets": range(384),
+}
 EACH = {
     "shapes": {
         "existence": 3, "attribute": 3, "counting": 4, "reading": 3, "relation": 4, "half": 2,
@@ -63,7 +70,8 @@ class Run:
     def load(self, stage: str) -> None:
         """Takes the weights with which a stage ended, or where it is now."""
         state = torch.load(self.folder / f"{stage}.pt", weights_only=True, map_location=self.device)
-        modules = {"projector": self.projector} if stage == "distil" else self.trained
+        alone = stage in ("distil", "align")
+        modules = {"projector": self.projector} if alone else self.trained
         for name, module in modules.items():
             module.load_state_dict(state["modules"][name])
 
@@ -117,6 +125,19 @@ def distilling(run: Run, steps: int) -> None:
     run.projector.to(run.device)
 
 
+def aligning(run: Run, steps: int) -> None:
+    run.load("windows")
+    pico = LlavaForConditionalGeneration.from_pretrained(PICO, dtype=torch.float32)
+    found = [
+        known(pico, Features(run.tower, run.features, deck, grid=WINDOW, seed=run.seed), numbers)
+        for deck, numbers in ALIGNED.items()
+    ]
+    seen, tokens, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+    run.projector.cpu()
+    align(run.projector, seen, tokens, labels, folder=run.folder, steps=steps)
+    run.projector.to(run.device)
+
+
 def language(
     run: Run, name: str, *, grid: int, visits: Visits, first: int, count: int, steps: int,
     rate: float, decay: float,
@@ -142,6 +163,13 @@ def language(
           decay=decay, dtype=run.dtype, save_every=40)  # fmt: skip
 
 
+def on_windows_again(run: Run, steps: int) -> None:
+    run.load("windows")
+    run.load("align")
+    language(run, "windows-again", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
+             steps=steps, rate=8e-4, decay=0)  # fmt: skip
+
+
 def on_windows(run: Run, steps: int) -> None:
     run.load("distil")
     language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
@@ -150,7 +178,9 @@ def on_windows(run: Run, steps: int) -> None:
 
 STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
     "distil": (distilling, 1000),
-    "windows": (on_windows, 1500),
+    "windows": (on_windows, 760),
+    "align": (aligning, 1500),
+    "windows-again": (on_windows_again, 2000),
 }
 
 

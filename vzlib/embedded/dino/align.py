@@ -88,8 +88,8 @@ def known(
         seen, tokens, _ = pairs(pico, features, numbers)
     else:
         seen = features(numbers).flatten(0, 1)
-        width = pico.get_input_embeddings().weight.shape[1]
-        tokens = torch.full((len(seen), width), float("nan"))
+        text: Any = pico.config.text_config
+        tokens = torch.full((len(seen), text.hidden_size), float("nan"))
     kept = (labels != ABSENT).any(dim=1)
     return seen[kept], tokens[kept], labels[kept]
 

@@ -1,0 +1,201 @@
+"""What dino is trained on: growth changes nothing, features and questions are true to the scene."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import Dinov2Config, Dinov2Model, LlamaConfig
+
+from vzlib import scenes
+from vzlib.embedded.dino import align, architecture, decks, held_out, language
+from vzlib.embedded.dino.features import CHUNK, Features
+from vzlib.models.answer import prompt
+from vzlib.scenes import sheets, things
+from vzlib.training.answers import ABSENT, hidden_states, pack
+
+VISION = Dinov2Config(hidden_size=24, num_hidden_layers=3, num_attention_heads=2, image_size=336,
+                      patch_size=14)  # fmt: skip
+TEXT = LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+                   num_attention_heads=2, num_key_value_heads=2, initializer_range=0.2)  # fmt: skip
+EACH = dict.fromkeys(decks.TASKS, 2)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return architecture.build_llava(TEXT, VISION, things.vocabulary()).eval()
+
+
+@pytest.fixture
+def eye():
+    torch.manual_seed(0)
+    return Dinov2Model(VISION).eval().requires_grad_(False)
+
+
+def test_known_words_keep_their_numbers_and_new_ones_follow():
+    known, all_words = architecture.words(), architecture.words(things.vocabulary())
+    assert all_words[: len(known)] == known and len(all_words) == len(set(all_words))
+    tokenizer = architecture.build_tokenizer(things.vocabulary())
+    assert tokenizer.convert_tokens_to_ids(["dog", "hedgehog", "?"]) == [
+        all_words.index(word) for word in ("dog", "hedgehog", "?")
+    ]
+
+
+def test_the_language_model_taken_over_answers_as_before(model):
+    torch.manual_seed(1)
+    source = architecture.build_llava(TEXT, VISION)
+    architecture.take_language_model(model, source)
+    ids = torch.tensor([[1, 5, 20, 30, 40]])
+    with torch.no_grad():
+        old, new = source(input_ids=ids).logits, model(input_ids=ids).logits
+    assert torch.equal(new[..., : old.shape[-1]], old)
+    rows = model.get_input_embeddings().weight[old.shape[-1] :]
+    assert len(rows) > 150 and (rows[0] - rows[1]).abs().max() > 1e-3
+
+
+def test_growing_computes_the_same_and_learns_in_every_layer(model):
+    grown = architecture.grow(model, 6)
+    ids = torch.tensor([[1, 5, 20, 30, 40]])
+    assert grown.config.text_config.num_hidden_layers == 6
+    with torch.no_grad():
+        assert torch.equal(grown(input_ids=ids).logits, model(input_ids=ids).logits)
+    grown(input_ids=ids).logits.sum().backward()
+    for layer in grown.model.language_model.layers:
+        assert layer.mlp.down_proj.weight.grad.abs().max() > 0
+    with pytest.raises(ValueError, match="layers=5 must be a multiple of the 2"):
+        architecture.grow(model, 5)
+
+
+def test_a_baked_projector_computes_the_same(model):
+    projector = language.StandardisedProjector(model.model.multi_modal_projector)
+    features = torch.randn(3, 7, 24) * 5 + 2
+    projector.mean.copy_(features.mean(dim=(0, 1)))
+    projector.spread.copy_(features.std(dim=(0, 1)))
+    with torch.no_grad():
+        expected = projector(features)
+        baked = projector.bake()
+        torch.testing.assert_close(baked(features), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(projector(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_full_window_is_the_stock_layer_and_a_part_takes_its_positions(eye):
+    pixels = torch.randn(1, 3, 336, 336, generator=torch.Generator().manual_seed(0))
+    stock = eye(pixels, output_hidden_states=True).hidden_states[-2]
+    assert torch.equal(architecture.encode_window(eye, pixels, torch.zeros(1, 2).long()), stock)
+    eye.embeddings.patch_embeddings.projection.weight.zero_()
+    for layer in eye.encoder.layer:
+        layer.layer_scale1.lambda1.zero_()
+        layer.layer_scale2.lambda1.zero_()
+    corner = torch.tensor([[3, 7]])
+    part = architecture.encode_window(eye, torch.zeros(1, 3, 168, 168), corner)[0, 1:]
+    bias = eye.embeddings.patch_embeddings.projection.bias
+    grid = eye.embeddings.position_embeddings[0, 1:].view(24, 24, -1)
+    torch.testing.assert_close(part, bias + grid[3:15, 7:19].flatten(0, 1))
+
+
+@pytest.mark.parametrize("deck", list(decks.DECKS))
+def test_features_are_those_of_the_processor_and_are_kept(deck, eye, tmp_path, monkeypatch):
+    features = Features(eye, tmp_path, deck, grid=12)
+    number = CHUNK + 3
+    image = features.scene(number).image
+    pixels = architecture.build_image_processor()(
+        np.asarray(image), size={"shortest_edge": 168}, crop_size={"height": 168, "width": 168},
+        return_tensors="pt",
+    ).pixel_values  # fmt: skip
+    seen = architecture.encode_window(eye, pixels, features.corners([number]))[0, 1:]
+    torch.testing.assert_close(features([number])[0], seen, rtol=1e-3, atol=1e-2)
+    monkeypatch.setattr(Features, "_write", None)  # would fail if it were computed again
+    again = Features(eye, tmp_path, deck, grid=12)([number, CHUNK])
+    assert torch.equal(again[0], features([number])[0]) and again.shape == (2, 144, 24)
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_every_scene_of_a_pool_is_visited_as_often_as_it_should():
+    visits = language.Visits(pool=32, times=3, seed=1)
+    seen = [visits.numbers(step, 8) for step in range(24)]
+    for round_ in range(6):
+        numbers = sorted(n for own, _ in seen[4 * round_ : 4 * round_ + 4] for n in own)
+        assert numbers == list(range(32 * (round_ // 3), 32 * (round_ // 3) + 32))
+        assert {visit for _, visit in seen[4 * round_ : 4 * round_ + 4]} == {round_ % 3}
+    assert seen[0] != seen[4] and seen == [visits.numbers(step, 8) for step in range(24)]
+
+
+@pytest.mark.parametrize("deck", decks.ASKED)
+def test_another_visit_asks_other_questions_and_never_too_many(deck):
+    scene = decks.DECKS[deck].make(0, "train", grid=12)
+    first, second, again = (decks.questions(deck, scene, [0, 0], EACH, v) for v in (0, 1, 0))
+    assert first == again and first != second
+    for task in decks.TASKS:
+        assert sum(question.task == task for question in first) <= 2
+    assert {"existence", "half"} <= {question.task for question in first}
+
+
+def test_questions_behind_one_prefix_equal_stock_passes_of_their_own(model):
+    processor = architecture.build_processor(things.vocabulary())
+    scene = things.make(0)
+    questions = things.ask(scene, 1)
+    features = torch.randn(1, 576, 24, generator=torch.Generator().manual_seed(0))
+    asked = pack([questions], processor.tokenizer.get_vocab(), decks.TASKS)
+    with torch.no_grad():
+        visual = model.model.multi_modal_projector(features)
+        hidden, _ = hidden_states(model, visual, asked, language.OPENING)
+        for number, question in enumerate(questions):
+            text = prompt(processor, question.text)
+            inputs = processor(images=scene.image, text=text, return_tensors="pt")
+            embeds = model.get_input_embeddings()(inputs["input_ids"])
+            image = inputs["input_ids"] == model.config.image_token_id
+            assert image.sum() == 576
+            embeds[image] = visual[0]
+            stock = model(inputs_embeds=embeds).logits[0, -1]
+            own = (asked.block[0] == number).nonzero()[:, 0]
+            at = own[len(question.text.split())]
+            torch.testing.assert_close(model.lm_head(hidden[0, at]), stock, rtol=1e-4, atol=1e-4)
+
+
+def test_a_window_stands_where_its_corner_says():
+    places = language.window_places(torch.tensor([[0, 0], [2, 5]]), 12)
+    assert places.shape == (2, 144) and places[0, :13].tolist() == [*range(12), 24]
+    assert places[1, 0] == 2 * 24 + 5 and places[1, -1] == 13 * 24 + 16
+
+
+@pytest.mark.parametrize(
+    ("make", "patch"),
+    [(sheets.shapes_sheet, 8), (sheets.things_sheet, 14), (scenes.make, 8), (things.make, 14)],
+)
+def test_labels_are_those_of_the_thing_on_the_patch(make, patch):
+    shown = 0
+    columns = list(align.LABELS)
+    for index in range(3):
+        scene = make(index, "train", grid=12)
+        labels = align.patch_labels(scene, patch).view(12, 12, -1).numpy()
+        background = labels[..., 0] == 0
+        assert not (background & scene.patches(patch, share=0.0)).any()
+        for number, thing in enumerate(scene.objects):
+            core = scene.object_patches(number, patch, 0.5)
+            shown += core.sum()
+            assert (labels[core][:, 0] == align.KINDS.index(thing.kind)).all()
+            if thing.kind == "picture":
+                names = labels[core][:, columns.index("name")]
+                assert all(align.NAMES[name] == thing.label for name in names)
+            if thing.kind == "number":
+                assert (labels[core][:, columns.index("tens")] == int(thing.label[0])).all()
+                assert (labels[core][:, columns.index("name")] == ABSENT).all()
+    assert shown > 20
+
+
+def test_sheets_are_crowded_and_repeat():
+    for make in (sheets.shapes_sheet, sheets.things_sheet):
+        counts = [len(make(index, grid=12).objects) for index in range(6)]
+        assert np.mean(counts) >= 5
+        assert (make(3, grid=12).image == make(3, grid=12).image).all()
+        assert not (make(3, grid=12).image == make(4, grid=12).image).all()
+
+
+def test_the_table_counts_what_was_right():
+    import pandas as pd
+
+    rows = pd.DataFrame(
+        [("shapes", "reading", n, "7", n % 2 == 0) for n in range(4)],
+        columns=["deck", "task", "scene", "answer", "right"],
+    )
+    row = held_out.table(rows).loc[("shapes", "reading")]
+    assert row.to_dict() == {"accuracy": 50.0, "majority": 100.0, "n": 4.0}

@@ -20,7 +20,6 @@ from vzlib.evaluation.questions import Asked, Question
 from vzlib.methods.before import Further
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
-from vzlib.models.towers import encode
 from vzlib.tokens.evidence import Encoded
 
 BATCH = 16
@@ -37,6 +36,7 @@ def evaluate(
     seed: int = 0,
     progress: bool = True,
     max_new_tokens: int = ANSWER,
+    remember: bool = False,
 ) -> pd.DataFrame:
     """One row per way and question.
 
@@ -48,6 +48,7 @@ def evaluate(
     for files also id and said (the generated answer).
     seed: of all that is random in a way; questions do not depend on it.
     max_new_tokens: longest answer that is generated.
+    remember: keep what the tower sees, and look no second time, see `vzlib.evaluation.seen`.
     """
     rows = []
     found = judged(
@@ -57,6 +58,7 @@ def evaluate(
         seed=seed,
         progress=progress,
         max_new_tokens=max_new_tokens,
+        remember=remember,
     )
     for images, _, verdicts in found:
         for way, by_image in zip(ways, verdicts, strict=True):
@@ -82,17 +84,16 @@ def judged(
     seed: int = 0,
     progress: bool = True,
     max_new_tokens: int = ANSWER,
+    remember: bool = False,
 ) -> Iterator[tuple[list[Asked], Encoded, list[list[list[Verdict]]]]]:
     """Images batch by batch, what the tower gave for them, and verdicts [way][image][question]."""
-    tower, layer = loaded.tower, loaded.layer
     asked = list(asked)
     bar = tqdm(total=len(asked), desc="images", unit="image", disable=not progress)
     for number, images in enumerate(_batches(asked)):
         pictures = [open_image(one.image) for one in images]
         with torch.no_grad():
             pixels = loaded.pixels(pictures)
-            encoded = encode(tower, pixels, layer=layer)
-            further = needs.of_images(loaded, ways, pixels, encoded)
+            encoded, further = needs.of_images(loaded, ways, pixels, remember)
             draw = seed * 1_000_003 + number
             verdicts = _verdicts(loaded, ways, images, encoded, further, draw, max_new_tokens)
             yield images, encoded, verdicts

@@ -8,22 +8,35 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vzlib.evaluation.answering import Way
 from vzlib.evaluation.questions import Asked
+from vzlib.evaluation.seen import seen
 from vzlib.methods.before import Further
 from vzlib.models.load import Loaded
-from vzlib.models.towers import received_by_layer
+from vzlib.models.towers import encode, received_by_layer
 from vzlib.tokens.evidence import Encoded
 
 
-def of_images(loaded: Loaded, ways: Sequence[Way], pixels: Tensor, encoded: Encoded) -> Further:
-    """What the ways need of images; the attention of all blocks is another pass of the tower."""
-    needs, found = {name for way in ways for name in way.before.needs}, {}
-    if "received" in needs:
-        found["received"] = received_by_layer(loaded.tower, pixels)
-    if "received_from_all" in needs:
-        found["received_from_all"] = received_by_layer(loaded.tower, pixels, cls=False)
+def of_images(
+    loaded: Loaded, ways: Sequence[Way], pixels: Tensor, remember: bool
+) -> tuple[Encoded, Further]:
+    """What the tower tells of images, and what the ways need besides.
+
+    The attention of all blocks takes another pass of the tower, but if it is to `remember`.
+    """
+    needs = {name for way in ways for name in way.before.needs}
+    found: dict[str, Tensor] = {}
+    if remember:
+        known = seen(loaded, pixels)
+        encoded = known.encoded
+        found = {"received": known.received, "received_from_all": known.received_from_all}
+    else:
+        encoded = encode(loaded.tower, pixels, layer=loaded.layer)
+        if "received" in needs:
+            found["received"] = received_by_layer(loaded.tower, pixels)
+        if "received_from_all" in needs:
+            found["received_from_all"] = received_by_layer(loaded.tower, pixels, cls=False)
     if "projected" in needs:
         found["projected"] = loaded.model.model.multi_modal_projector(encoded.hidden)
-    return Further(**found)
+    return encoded, Further(**found)
 
 
 def by_question(

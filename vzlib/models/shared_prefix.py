@@ -5,6 +5,7 @@ its logits are those of a pass of its own.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -79,17 +80,17 @@ def _tokens(
     processor: Any, asked: Sequence[Sequence[tuple[str, str]]]
 ) -> tuple[list[int], list[list[tuple[list[int], int]]]]:
     """The ids before the image, and for each question those behind it with its answer's length."""
-    tokenizer = processor.tokenizer
-    image = tokenizer.convert_tokens_to_ids(processor.image_token)
-    opening: list[int] = []
-    rows: list[list[tuple[list[int], int]]] = []
-    for pairs in asked:
-        rows.append([])
-        for question, answer in pairs:
-            bare = tokenizer(prompt(processor, question))["input_ids"]
-            full = tokenizer(f"{prompt(processor, question)} {answer}")["input_ids"]
-            full.append(tokenizer.eos_token_id)
-            at = full.index(image)
-            opening = full[:at]
-            rows[-1].append((full[at + 1 :], len(full) - len(bare)))
-    return opening, rows
+    told = [[_of_question(processor, *pair) for pair in pairs] for pairs in asked]
+    opening = next(opening for row in told for opening, *_ in row)
+    return opening, [[(ids, answer) for _, ids, answer in row] for row in told]
+
+
+@lru_cache(maxsize=4096)  # the same questions are asked of many ways
+def _of_question(processor: Any, question: str, answer: str) -> tuple[list[int], list[int], int]:
+    """The ids before the image and behind it, and how many of these are the answer's."""
+    tokenizer, asking = processor.tokenizer, prompt(processor, question)
+    bare = tokenizer(asking)["input_ids"]
+    full = tokenizer(f"{asking} {answer}")["input_ids"]
+    full.append(tokenizer.eos_token_id)
+    at = full.index(tokenizer.convert_tokens_to_ids(processor.image_token))
+    return full[:at], full[at + 1 :], len(full) - len(bare)

@@ -60,7 +60,7 @@ def encode_as_asked(
     (hidden, output), (queries, keys, scale) = look
     valid = None if valid is None else valid.bool()
     scores = received_attention(queries, keys, scale, valid=valid)
-    parts = (_drop_registers(tower, part, dim=1) for part in (hidden, scores, keys.mean(1)))
+    parts = (without_registers(tower, part, dim=1) for part in (hidden, scores, keys.mean(1)))
     return Encoded(*parts), output
 
 
@@ -87,7 +87,7 @@ def received_by_layer(
         told={index: partial(tell, index) for index in blocks},
         first_only=_rates_by_cls(tower, cls),
     )
-    return _drop_registers(tower, torch.stack([layers[index] for index in blocks], dim=1), dim=2)
+    return without_registers(tower, torch.stack([layers[index] for index in blocks], dim=1), dim=2)
 
 
 def attention_rows(
@@ -113,7 +113,7 @@ def attention_rows(
     if valid is not None:
         logits = logits.masked_fill(~valid.bool()[:, None, None], float("-inf"))
     rows = logits.softmax(-1, dtype=torch.float32).mean(1)
-    return _drop_registers(tower, rows, dim=2)
+    return without_registers(tower, rows, dim=2)
 
 
 def _indices(queries: Any, batch: int, tokens: int) -> Tensor:
@@ -163,7 +163,7 @@ def _registers(tower: Any) -> int:
     return getattr(tower.config, "num_register_tokens", 0)
 
 
-def _drop_registers(tower: nn.Module, tensor: Tensor, dim: int) -> Tensor:
+def without_registers(tower: nn.Module, tensor: Tensor, dim: int) -> Tensor:
     """Without the register tokens, which sit between CLS and the patches."""
     count = _registers(tower)
     if count == 0:

@@ -1,5 +1,6 @@
 """Where a result came from: commit, package versions, machine, and what it took."""
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -92,6 +93,7 @@ def _git(*arguments: str) -> list[str] | None:
     return done.stdout.decode(errors="replace").splitlines()
 
 
+@functools.cache
 def _versions() -> dict[str, str | None]:
     def version(name: str) -> str | None:
         try:

@@ -145,7 +145,7 @@ def _file(name: str, root: Path) -> Path | None:
 def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) -> Iterator[str]:
     """Names of the modules that one module imports; some may not exist."""
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
-    for node in ast.walk(tree or _tree(path)):
+    for node in _telling(tree) if tree else _telling_of(_read(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -156,10 +156,24 @@ def _imports(name: str, path: Path, root: Path, tree: ast.Module | None = None) 
             for alias in node.names:
                 module = f"{base}.{alias.name}"
                 yield module if _file(module, root) else _defining(base, alias.name, root)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
-            # A table of lazy exports names its modules in strings; the package's own name says
-            # nothing.
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield package + node.value if node.value.startswith(".") else node.value
+
+
+def _telling(tree: ast.Module) -> list[ast.AST]:
+    """The parts of a module that may name others: imports, and the texts of lazy exports."""
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        # The package's own name says nothing.
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value)
+    ]
+
+
+@functools.cache
+def _telling_of(text: str) -> list[ast.AST]:
+    return _telling(_parsed(text))
 
 
 def _defining(package: str, name: str, root: Path) -> str:

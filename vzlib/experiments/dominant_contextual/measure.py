@@ -73,7 +73,7 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
         for choice, variant in choices(loaded, point["factor"], total).items()
     ]
     ways = [Way(str(number), *variant) for number, (*_, variant) in enumerate(found)]
-    rows = evaluate(loaded, ways, questions.read(source, each))
+    rows = evaluate(loaded, ways, questions.read(source, each), remember=True)
     number = rows.pop("way").astype(int)
     told = []
     for factor, choice, (one, retain) in found:

@@ -103,7 +103,7 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
         ways.append(Way(f"{selector}, {condition}", method, visual, selects))
     found: list[list[Any]] = [[] for _ in points]
     asked = questions.read(source, first["each"])
-    for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"]):
+    for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"], remember=True):
         ranked = encoded.scores[:, cls:].cpu().argsort(dim=1, descending=True, stable=True) + cls
         for rows, by_image in zip(found, verdicts, strict=True):
             for image, own in enumerate(by_image):

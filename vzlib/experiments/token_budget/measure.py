@@ -125,7 +125,7 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
     found: dict[int, Any] = {}
     for seed, own in ways.items():
         asked = questions.read(source, points[0]["each"])
-        answers = evaluate(loaded, own, asked, seed=seed)
+        answers = evaluate(loaded, own, asked, seed=seed, remember=True)
         text = _text_length(loaded.processor, answers["question"])
         for way in own:
             rows = answers[answers["way"] == way.name].drop(columns="way")

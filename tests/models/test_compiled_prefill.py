@@ -54,6 +54,7 @@ def logits(model, inputs, **options):
     return model(**inputs, **options).logits[inputs["attention_mask"].bool()]
 
 
+@pytest.mark.slow
 def test_same_words_and_logits_at_every_length_with_one_graph_a_bucket(zipped):
     inputs = [asked(zipped, question) for question in QUESTIONS]
     lengths = [each["input_ids"].shape[1] for each in inputs]

@@ -126,6 +126,7 @@ def coverage(images: int, simulations: int) -> dict[str, float]:
     return {name: count / simulations for name, count in found.items()}
 
 
+@pytest.mark.slow
 def test_what_is_kept_and_lost_is_covered():
     # Wide bounds for few simulations, and too narrow for an interval of 90 or of 99 %.
     for name, share in coverage(60, 150).items():

@@ -9,7 +9,7 @@ from vzlib.experiments.misalignment_ablation import measure, tell
 TASKS = ("reading", "counting")
 
 
-def made_up(accuracies, images=400, seed=0):
+def made_up(accuracies, images=200, seed=0):
     """Rows as `measure` gives them: scores of one selector, every condition on the same images."""
     random = np.random.default_rng(seed)
     ease = {task: random.random(images) for task in TASKS}
@@ -40,7 +40,7 @@ def test_effects_are_differences_in_points_and_percent():
     assert effect["percent_low"] < effect["percent"] < effect["percent_high"] < 0
     assert effect["holm"] == pytest.approx(min(1, 8 * effect["p"]))
     assert means.loc[("ex2", "baseline"), "value"] == 0
-    assert effect["n"] == 800
+    assert effect["n"] == 400
 
 
 def test_percent_is_the_mean_of_what_each_task_changes():

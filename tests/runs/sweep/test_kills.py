@@ -158,6 +158,7 @@ def undisturbed(clone, numbers) -> dict[str, bytes]:
     return outcome(squares)
 
 
+@pytest.mark.slow
 def test_a_few_kills(clone):
     numbers = range(1, 5)
     squares = clone(seconds=1)

@@ -59,6 +59,7 @@ def test_points_once_then_none_then_only_the_new(clone):
     assert len(list((squares.place / "code").iterdir())) == 1  # those of earlier runs are gone
 
 
+@pytest.mark.slow
 def test_failing_points_are_tried_three_times_told_with_their_cell_and_stop_no_other(clone):
     """One raises; the rows of another do not fit into the store."""
     squares = clone()
@@ -163,6 +164,7 @@ def test_code_that_a_job_of_a_dead_coordinator_uses_is_kept_as_long(clone):
     assert left != used
 
 
+@pytest.mark.slow
 def test_a_second_coordinator_an_interrupt_and_a_dead_one(clone):
     squares = clone(seconds=600)
     path = squares.sweep([1])

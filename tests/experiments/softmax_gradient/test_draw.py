@@ -104,3 +104,15 @@ def test_bands_are_intervals(shown):
 def test_it_fits_the_page_and_says_which_block_is_read(shown):
     drawn.check_print(shown[0], TEXT)
     assert "d  block 2: sizes of attention" in drawn.words(shown[0])
+
+
+def test_the_heat_map_is_the_jacobian_row_by_row(shown):
+    panel = shown[0].axes[2]
+    (cells,) = panel.collections
+    share = np.exp(draw.SHOWN) / np.exp(draw.SHOWN).sum()
+    expected = np.diag(share) - np.outer(share, share)  # of the definition
+    count = len(share)
+    np.testing.assert_allclose(cells.get_array().reshape(count, count), expected, atol=1e-12)
+    assert cells.get_clim() == (-0.25, 0.25)
+    assert [label.get_text() for label in panel.get_yticklabels()] == [f"{s:.2f}" for s in share]
+    assert panel.yaxis_inverted()  # the first row is on top

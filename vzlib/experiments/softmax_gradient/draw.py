@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import seaborn
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ def figure(theory: pd.DataFrame, summary: pd.DataFrame, exponential: float) -> F
     curve, growth, jacobian, spread, mass, past = drawn.subplots(2, 3).flat
     _curve(curve, theory)
     _growth(growth, theory)
-    _jacobian(drawn, jacobian)
+    _jacobian(jacobian)
     own = summary[summary["queries"] == queries]
     who = "CLS attention" if queries == "cls" else "attention"
     _spread(spread, own, layer, who)
@@ -68,17 +69,18 @@ def _growth(axis: Axes, theory: pd.DataFrame) -> None:
     _below(axis)
 
 
-def _jacobian(figure: Figure, axis: Axes) -> None:
+def _jacobian(axis: Axes) -> None:
     logits = torch.tensor(SHOWN, dtype=torch.float64)
-    values, shares = softmax_jacobian(logits).numpy(), logits.softmax(-1).numpy()
-    image = axis.imshow(values, cmap="RdBu_r", vmin=-0.25, vmax=0.25)
-    labels = [f"{share:.2f}" for share in shares]
-    axis.set_xticks(range(len(labels)), labels, rotation=90)
-    axis.set_yticks(range(len(labels)), labels)
-    axis.grid(False)
+    shares = [f"{share:.2f}" for share in logits.softmax(-1).tolist()]
+    values = softmax_jacobian(logits).numpy()
+    seaborn.heatmap(
+        values, ax=axis, square=True, cmap="RdBu_r", vmin=-0.25, vmax=0.25,
+        xticklabels=shares, yticklabels=shares, cbar_kws={"shrink": 0.8, "ticks": (-0.25, 0, 0.25)},
+    )  # fmt: skip
+    axis.tick_params(axis="x", rotation=90)
+    axis.tick_params(axis="y", rotation=0)
     axis.set(xlabel="attention of token j", ylabel="attention of token i")
     axis.set_title("dsᵢ/dzⱼ: gains and losses")
-    figure.colorbar(image, ax=axis, shrink=0.8, ticks=(-0.25, 0, 0.25))
 
 
 def _spread(axis: Axes, rows: pd.DataFrame, layer: int, who: str) -> None:

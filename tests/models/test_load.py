@@ -88,6 +88,36 @@ def test_a_missing_part_is_named(damaged, file, part):
         load(damaged)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["model.fp16.safetensors"],
+        ["pytorch_model.fp16.bin"],
+        ["adapter_model.safetensors"],
+        ["consolidated.00.pth"],
+        ["model-Q4_K_M.gguf"],
+        ["model.fp16-00001-of-00002.safetensors", "model.safetensors.index.fp16.json"],
+    ],
+)
+def test_weights_of_another_name_are_told(damaged, names):
+    weights = (damaged / "model.safetensors").read_bytes()
+    (damaged / "model.safetensors").unlink()
+    for name in names:
+        (damaged / name).write_bytes(weights)
+    with pytest.raises(LoadError) as refusal:
+        load(damaged)
+    said = str(refusal.value)
+    assert "has no weights (model.safetensors or " in said
+    assert f"there are weights called {', '.join(names)}, which are not looked for" in said
+
+
+def test_without_any_weights_none_are_told(damaged):
+    (damaged / "model.safetensors").unlink()
+    with pytest.raises(LoadError) as refusal:
+        load(damaged)
+    assert "there are weights" not in str(refusal.value)
+
+
 def test_all_missing_parts_are_named_at_once(tmp_path):
     with pytest.raises(LoadError, match=r"no config .* no weights .* no tokenizer .* no processor"):
         load(tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,8 @@ PARTS = {
     "tokenizer": ("tokenizer.json", "tokenizer.model"),
     "processor": ("processor_config.json", "preprocessor_config.json"),
 }
+# Files of weights whatever they are called: variants (model.fp16.safetensors), other programs'.
+WEIGHTS = re.compile(r".*\.(safetensors|bin|pt|pth|ckpt|gguf|h5|msgpack)|.*\.index\..*json")
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def load(
     if checkpoint.revision is None:
         folder = Path(checkpoint.source)
         if missing := missing_parts(folder):
-            raise LoadError(f"checkpoint folder {folder} has no {', no '.join(missing)}")
+            raise LoadError(
+                f"checkpoint folder {folder} has no {', no '.join(missing)}{_instead(folder)}"
+            )
     where: Any = {"revision": checkpoint.revision, "local_files_only": checkpoint.offline}
     try:
         loading: Any = AutoModelForImageTextToText.from_pretrained(
@@ -136,6 +141,19 @@ def loaded(name: str | Path) -> Loaded:
 @lru_cache(maxsize=1)
 def _loaded(checkpoint: Checkpoint, stamp: tuple[object, ...]) -> Loaded:
     return load(checkpoint)
+
+
+def _instead(folder: Path) -> str:
+    """Says which weights there are where none has a name that is looked for."""
+    names = sorted(path.name for path in folder.iterdir())
+    found = [name for name in names if WEIGHTS.fullmatch(name) and not name.startswith(".")]
+    if not found or any(name in PARTS["weights"] for name in names):
+        return ""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return (
+        f"; there are weights called {', '.join(found[:3])}{more}, which are not looked for: "
+        "rename them if they are those of the model, or save it anew by save_pretrained"
+    )
 
 
 def missing_parts(folder: Path) -> list[str]:

@@ -195,7 +195,7 @@ def test_the_tower_runs_once_per_image(asked, write, of_file, monkeypatch):
         seen.append(len(pixels))
         return encode(tower, pixels, **changes)
 
-    monkeypatch.setattr("vzlib.evaluation.evaluate.encode", look)
+    monkeypatch.setattr("vzlib.evaluation.needs.encode", look)
     rows = of_file(write(lambda *_: ["red"]), max_new_tokens=1)
     assert sum(seen) == len(asked) < len(rows) / len(WAYS)
 

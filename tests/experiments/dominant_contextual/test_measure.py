@@ -27,7 +27,7 @@ def test_answers_belong_to_the_tokens_they_are_named_after(tiny_folder, own_stor
     encoded = Encoded(torch.randn(1, 37, 8), torch.rand(1, 37), torch.randn(1, 37, 4))
     given = {"has_cls": True, "further": Further(received=torch.rand(1, 4, 37))}
 
-    def evaluate(loaded, ways, asked):
+    def evaluate(loaded, ways, asked, remember):
         """One row per way and question; the score tells the tokens of the way apart."""
         found = []
         for way in ways:

@@ -9,6 +9,7 @@ import torch
 from transformers import Dinov2Model
 
 from vzlib.embedded.dino import tower
+from vzlib.embedded.dino.compare_tower import compare
 
 
 def graph_of(model):
@@ -100,3 +101,13 @@ def last_hidden_state(onnx, runtime, file, pixels):
         getattr(model.graph, part).extend(content)
     session = runtime.InferenceSession(model.SerializeToString())
     return session.run(None, {"input_image": pixels})[0]
+
+
+def test_a_tower_is_compared_with_another_weight_by_weight():
+    torch.manual_seed(0)
+    other = Dinov2Model(tower.config(518))
+    own = tower.baked(other, 84)
+    own.encoder.layer[3].mlp.fc1.weight[5, 6] += 0.25
+    table = compare(own, other).set_index("weight")["difference"]
+    assert table["encoder.layer.3.mlp.fc1.weight"] == pytest.approx(0.25)
+    assert table.drop("encoder.layer.3.mlp.fc1.weight").max() == 0 and len(table) == 222

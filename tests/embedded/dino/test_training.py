@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import Dinov2Config, Dinov2Model, LlamaConfig
 
 from vzlib import scenes
 from vzlib.embedded.dino import align, architecture, decks, held_out, language
+from vzlib.embedded.dino.export import SHARDS, export
 from vzlib.embedded.dino.features import CHUNK, Features
 from vzlib.models.answer import prompt
 from vzlib.scenes import sheets, things
@@ -199,3 +201,34 @@ def test_the_table_counts_what_was_right():
     )
     row = held_out.table(rows).loc[("shapes", "reading")]
     assert row.to_dict() == {"accuracy": 50.0, "majority": 100.0, "n": 4.0}
+
+
+def test_what_is_exported_is_a_stock_llava_in_two_files(model, tmp_path):
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    projector = language.StandardisedProjector(model.model.multi_modal_projector)
+    projector.mean.fill_(0.5)
+    projector.spread.fill_(2)
+    export(model, projector, things.vocabulary(), tmp_path)
+    assert projector.spread[0] == 2  # the one in training stays as it is
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path)
+    processor = AutoProcessor.from_pretrained(tmp_path)
+    assert loaded.dtype == torch.float32 and loaded.config.vision_feature_layer == -2
+    scene = things.make(0)
+    text = "USER: <image>\nwhich animal is there ? ASSISTANT:"
+    inputs = processor(images=scene.image, text=text, return_tensors="pt")
+    assert (inputs["input_ids"] == loaded.config.image_token_id).sum() == 576
+    assert processor.tokenizer.unk_token_id not in inputs["input_ids"]
+    with torch.no_grad():
+        seen = model.model.vision_tower(
+            inputs["pixel_values"], output_hidden_states=True
+        ).hidden_states[-2][:, 1:]
+        embeds = model.get_input_embeddings()(inputs["input_ids"])
+        embeds[inputs["input_ids"] == loaded.config.image_token_id] = projector(seen)[0]
+        torch.testing.assert_close(
+            loaded(**inputs).logits, model(inputs_embeds=embeds).logits, rtol=1e-2, atol=2e-2
+        )
+    tower_file, language_file = (tmp_path / name for name in SHARDS.values())
+    with safe_open(tower_file, "pt") as own, safe_open(language_file, "pt") as other:
+        assert all("vision_tower" in name for name in own.keys())  # noqa: SIM118
+        assert not any("vision_tower" in name for name in other.keys())  # noqa: SIM118

@@ -1,8 +1,11 @@
 """Dense alignment of the projector: each patch tells what it shows, read by linear heads.
 
 On crowded sheets. A patch of the first deck has two teachers, pico's visual token and its labels;
-one of the second has its labels, among them the names of real things, which pico never saw. The
-heads are thrown away.
+one of the second has its labels, among them the names of real things, which pico never saw.
+
+The heads read pico's tokens as well, so that both write a digit in the same directions; a real
+thing is written in the direction in which the language model says its name, so that it need only
+learn to copy. The heads are thrown away.
 """
 
 from collections.abc import Sequence
@@ -99,14 +102,21 @@ def align(
     seen: Tensor,
     tokens: Tensor,
     labels: Tensor,
+    spoken: Tensor,
     *,
     folder: Path,
     steps: int,
 ) -> None:
-    """Trains the projector on what `known` gave; logs the share right per label."""
+    """Trains the projector on what `known` gave; logs the share right per label.
+
+    spoken: `[len(NAMES), H]`, with what the language model says each of `NAMES`.
+    """
     heads = nn.ModuleDict(
         {name: nn.Linear(tokens.shape[1], count) for name, count in LABELS.items()}
     )
+    name_head: Any = heads["name"]
+    name_head.weight.data.copy_(F.normalize(spoken - spoken.mean(dim=0), dim=1))
+    name_head.weight.requires_grad_(False)
     taught = ~tokens[:, 0].isnan()
     variance = tokens[taught].var(dim=0).mean()
     objects = (labels[:, 0] != 0).nonzero()[:, 0]
@@ -126,12 +136,14 @@ def align(
         logs = {"left": left.item()}
         total = left
         for column, (name, head) in enumerate(heads.items()):
-            asked = labels[rows, column] != ABSENT
-            if asked.any():
-                right = labels[rows, column][asked]
-                scores = head(guess[asked])
-                total = total + F.cross_entropy(scores, right) / 4
-                logs[name] = (scores.argmax(-1) == right).float().mean().item()
+            for given, known_rows in ((guess, rows), (tokens[rows][own], rows[own])):
+                asked = labels[known_rows, column] != ABSENT
+                if asked.any():
+                    right = labels[known_rows, column][asked]
+                    scores = head(given[asked])
+                    total = total + F.cross_entropy(scores, right) / 4
+                    if given is guess:
+                        logs[name] = (scores.argmax(-1) == right).float().mean().item()
         return total, logs
 
     train({"projector": projector, "heads": heads}, loss, name="align", folder=folder, steps=steps,

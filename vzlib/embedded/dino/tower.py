@@ -61,13 +61,18 @@ def convert(onnx_file: Path, side: int = SIDE) -> Dinov2Model:
         )
     original = Dinov2Model(config(_ORIGINAL_SIDE))
     original.load_state_dict(_weights(onnx_file))
-    embeddings = original.embeddings
-    baked = embeddings.interpolate_pos_encoding(
-        torch.empty(1, 1 + (side // PATCH) ** 2, 384), side, side
-    )
-    embeddings.position_embeddings = torch.nn.Parameter(baked.detach())
+    return baked(original, side)
+
+
+def baked(original: Dinov2Model, side: int = SIDE) -> Dinov2Model:
+    """A DINOv2-small whose position embeddings are those of `side` pixels, and of no other."""
+    state = original.state_dict()
+    with torch.no_grad():
+        state["embeddings.position_embeddings"] = original.embeddings.interpolate_pos_encoding(
+            torch.empty(1, 1 + (side // PATCH) ** 2, 384), side, side
+        )
     tower = Dinov2Model(config(side))
-    tower.load_state_dict(original.state_dict())
+    tower.load_state_dict(state)
     return tower.eval().requires_grad_(False)
 
 

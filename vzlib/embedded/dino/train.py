@@ -1,7 +1,9 @@
 """Trains dino-llava: `python -m vzlib.embedded.dino.train --onnx vit_s_focus.onnx`.
 
 The tower is DINOv2-small as it is, frozen. Stages: pico's visual tokens are distilled into the
-projector; projector and pico's language model learn on windows of scenes.
+projector; projector and pico's language model learn on windows of scenes; the projector is aligned
+to labels of patches; both go on, on windows; the language model grows to twelve layers and sees
+whole images.
 Each can be killed and goes on where it last saved. The same seed on the same kind of machine gives
 the same weights.
 """
@@ -17,8 +19,14 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Model, LlavaForConditionalGeneration
 
-from vzlib.embedded.dino.align import align, known
-from vzlib.embedded.dino.architecture import build_llava, build_tokenizer, take_language_model
+from vzlib.embedded.dino.align import NAMES, align, known
+from vzlib.embedded.dino.architecture import (
+    LAYERS,
+    build_llava,
+    build_tokenizer,
+    grow,
+    take_language_model,
+)
 from vzlib.embedded.dino.distil import distil, pairs
 from vzlib.embedded.dino.features import Features
 from vzlib.embedded.dino.language import StandardisedProjector, Visits, language_loss
@@ -56,7 +64,7 @@ class Run:
     features: Path
     seed: int
     device: str
-    model: LlavaForConditionalGeneration
+    model: Any
     projector: StandardisedProjector
 
     @property
@@ -68,12 +76,23 @@ class Run:
         return self.model.model.vision_tower
 
     def load(self, stage: str) -> None:
-        """Takes the weights with which a stage ended, or where it is now."""
+        """Takes the weights with which a stage ended, or where it is now; grows if they have."""
         state = torch.load(self.folder / f"{stage}.pt", weights_only=True, map_location=self.device)
+        if "language_model" in state["modules"]:
+            self.grow(sum("input_layernorm" in name for name in state["modules"]["language_model"]))
         alone = stage in ("distil", "align")
         modules = {"projector": self.projector} if alone else self.trained
         for name, module in modules.items():
             module.load_state_dict(state["modules"][name])
+
+    def grow(self, layers: int) -> None:
+        """Gives the language model as many layers, none of which changes what it computes."""
+        self.projector.stock = self.model.model.multi_modal_projector
+        if layers != self.model.config.text_config.num_hidden_layers:
+            tower = self.tower
+            self.model = grow(self.model, layers).to(self.device)
+            self.model.model.vision_tower = tower
+            self.projector.stock = self.model.model.multi_modal_projector
 
     @property
     def trained(self) -> dict[str, torch.nn.Module]:
@@ -134,7 +153,9 @@ def aligning(run: Run, steps: int) -> None:
     ]
     seen, tokens, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
     run.projector.cpu()
-    align(run.projector, seen, tokens, labels, folder=run.folder, steps=steps)
+    vocabulary = build_tokenizer(things.vocabulary()).get_vocab()
+    spoken = run.model.lm_head.weight.detach().cpu()[[vocabulary[name] for name in NAMES]]
+    align(run.projector, seen, tokens, labels, spoken, folder=run.folder, steps=steps)
     run.projector.to(run.device)
 
 
@@ -176,11 +197,19 @@ def on_windows(run: Run, steps: int) -> None:
              steps=steps, rate=8e-4, decay=0)  # fmt: skip
 
 
+def on_full_grid(run: Run, steps: int) -> None:
+    run.load("windows-again")
+    run.grow(LAYERS)
+    language(run, "full", grid=GRID, visits=Visits(256, 3, run.seed), first=0, count=4,
+             steps=steps, rate=5e-4, decay=0.4)  # fmt: skip
+
+
 STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
     "distil": (distilling, 1000),
     "windows": (on_windows, 760),
     "align": (aligning, 1500),
     "windows-again": (on_windows_again, 2000),
+    "full": (on_full_grid, 3000),
 }
 
 

@@ -7,6 +7,7 @@ size.
 """
 
 import argparse
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,7 +19,8 @@ from vzlib.paths import CHECKPOINTS
 
 def compare(tower: Dinov2Model, other: Dinov2Model) -> pd.DataFrame:
     """One row per weight: largest difference, and largest size in the tower."""
-    expected = baked(other, tower.config.image_size).state_dict()
+    side: Any = tower.config.image_size
+    expected = baked(other, side).state_dict()
     rows = [
         (name, (value - expected[name]).abs().max().item(), value.abs().max().item())
         for name, value in tower.state_dict().items()
@@ -35,7 +37,7 @@ def main() -> None:
     model = LlavaForConditionalGeneration.from_pretrained(arguments.checkpoint, dtype=torch.float32)
     other = Dinov2Model.from_pretrained(arguments.other, dtype=torch.float32)
     table = compare(model.model.vision_tower, other)
-    worst = table.loc[(table["difference"] / table["largest"]).idxmax()]
+    worst = table.iloc[int((table["difference"] / table["largest"]).argmax())]
     print(table.to_string(index=False))
     print(f"largest relative difference {worst.difference / worst.largest:.1e} in {worst.weight}")
 

@@ -90,7 +90,8 @@ class Run:
         self.projector.stock = self.model.model.multi_modal_projector
         if layers != self.model.config.text_config.num_hidden_layers:
             tower = self.tower
-            self.model = grow(self.model, layers).to(self.device)
+            grown: Any = grow(self.model, layers)
+            self.model = grown.to(self.device)
             self.model.model.vision_tower = tower
             self.projector.stock = self.model.model.multi_modal_projector
 

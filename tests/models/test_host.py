@@ -71,3 +71,5 @@ def test_too_many_placeholders_are_told_in_tokens_whatever_stock_raises():
         layer = model.model.get_placeholder_mask.layers[0]
         with pytest.raises(ValueError, match=r"9 image placeholders .* 16 visual tokens \(8 for"):
             layer(below, model.model, ids, torch.zeros(1, 9, 64), features)
+        with pytest.raises(RuntimeError, match="do not match"):  # the count is right
+            layer(below, model.model, ids, torch.zeros(1, 9, 64), features[:9])

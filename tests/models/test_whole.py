@@ -5,6 +5,7 @@ import io
 import itertools
 import multiprocessing
 import pickle
+import threading
 
 import accelerate
 import cloudpickle
@@ -311,6 +312,37 @@ def test_nothing_is_left_on_the_tower_also_after_an_error():
         vzlib.encode(tower, pixels)
     hook.remove()
     assert state() == before
+
+
+def test_a_reader_leaves_the_passes_of_other_threads_alone():
+    tower, (pixels,) = tiny.tower(), tiny.tower_inputs()[0]
+    with torch.no_grad():
+        expected = [vzlib.encode(tower, pixels, layer=layer) for layer in (1, -1)]
+        whole = tower(pixels).last_hidden_state
+    inside, go, found = threading.Event(), threading.Event(), []
+
+    def read():
+        with torch.no_grad():
+            found.append(vzlib.encode(tower, pixels, layer=1))
+
+    reader = threading.Thread(target=read)
+
+    def wait(*_):
+        if threading.current_thread() is reader:
+            inside.set()
+            go.wait(60)
+
+    hook = tower.embeddings.register_forward_hook(wait)
+    reader.start()
+    assert inside.wait(60)
+    with torch.no_grad():  # while the other one is in the middle of its pass
+        assert torch.equal(tower(pixels).last_hidden_state, whole)
+        assert all(map(torch.equal, vzlib.encode(tower, pixels, layer=-1), expected[1]))
+    go.set()
+    reader.join()
+    hook.remove()
+    assert all(map(torch.equal, found[0], expected[0]))
+    assert "forward" not in tower.encoder.__dict__
 
 
 def test_parts_compiled_by_themselves_give_the_same():

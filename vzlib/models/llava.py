@@ -104,6 +104,8 @@ def placeholder_mask(
         if input_ids is None:
             raise
         placeholders = int((input_ids == core.config.image_token_id).sum())
+        if placeholders == image_features.shape[0]:  # something else is amiss
+            raise
         total = reduction.budget.total
         raise ValueError(
             f"{placeholders} image placeholders in the text, but {image_features.shape[0]} visual "

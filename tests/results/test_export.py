@@ -1,5 +1,6 @@
 """What leaves the store as CSV: which rows, and what is said of each."""
 
+import ast
 import io
 import os
 import tracemalloc
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from vzlib import results
 from vzlib.__main__ import main
+from vzlib.paths import REPOSITORY
 
 
 class Settings(BaseModel, frozen=True):
@@ -184,3 +186,23 @@ def test_a_large_store_is_exported_an_entry_at_a_time(store, capsys):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < target.stat().st_size / 2
+
+
+NAMING = (
+    "quickstart", "redundancy", "attention_by_layer", "softmax_gradient", "feature_misalignment",
+    "efficiency",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("analysis", NAMING)
+def test_an_analysis_names_its_model_and_questions(analysis):
+    folder = REPOSITORY / "vzlib" / "experiments" / analysis
+    calls = [
+        node
+        for path in folder.glob("measure*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("results.compute", "results.compute_each")
+    ]
+    assert calls
+    assert all("about" in {keyword.arg for keyword in call.keywords} for call in calls)

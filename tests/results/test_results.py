@@ -206,12 +206,14 @@ def test_verify_notices_an_altered_record_and_a_misplaced_entry(capsys, store):
 
 
 def test_list(capsys):
-    results.compute("layers", Settings(), measure)
+    names = {"model": "pico", "questions": "scenes"}
+    results.compute("layers", Settings(), measure, about=names)
     assert main(["results", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("layers")
     assert "2 rows" in lines[0]
     assert lines[1].startswith("1 entries")
+    assert " pico scenes" in lines[0]
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_message(store, capsys):

@@ -19,8 +19,8 @@ def list_entries(verified: bool = False) -> int:
             if verified:
                 results.verify(folder)
             record = results.provenance_of(folder)
-            state = " ".join(str(name) for name in record.get("about", {}).values() if name)
-            state += ", with uncommitted changes" if record["dirty"] else ""
+            names = [str(name) for name in record.get("about", {}).values() if name]
+            state = " ".join([*names, "(uncommitted changes)"] if record["dirty"] else names)
             print(
                 f"{_name(folder)} {record['rows']:6} rows "
                 f"{record['seconds']:8.1f} s  {record['finished_utc']}  "

@@ -16,15 +16,15 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures report bench sweep test test-slow lab clean
+.PHONY: help reproduce figures report bench sweep test test-slow mutants lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-reproduce: $(READY)  ## run every notebook (SCALE=quick|default|paper, NOTEBOOKS="01 02"; PUBLISH=1 writes figures/)
+reproduce: $(READY)  ## measure again and compare (SCALE=quick|default|paper, NOTEBOOKS="01 02"; PUBLISH=1 ships it)
 	$(BIN)/vzlib reproduce $(WHAT)
 
-figures: $(READY)  ## redraw the figures from stored results, measuring nothing (the same choices)
+figures: $(READY)  ## redraw the figures from what is stored or ships, measuring nothing (the same choices)
 	$(BIN)/vzlib figures $(WHAT)
 
 report: $(READY)  ## write results/report.html: figures, tables, settings and environment in one offline page
@@ -44,6 +44,9 @@ test: $(READY)  ## check style and types, run the fast tests
 
 test-slow: $(READY)  ## run the slow tests
 	$(PYTEST) -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
+
+mutants: $(READY)  ## put small faults into the code and print those that no test notices
+	$(BIN)/python tests/mutants.py
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb

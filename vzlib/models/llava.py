@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from vzlib.models.reduction import Reduction
+from vzlib.models.reduction import Looked, Reduction
 from vzlib.models.tower_parts import blocks_of, depth_of, token_count
 from vzlib.models.towers import encode_as_asked
 
@@ -77,7 +77,7 @@ def image_features(
     seen, read = core.vision_tower, layer(core, vision_feature_layer)
     options.setdefault("output_attentions", seen.config.output_attentions)
     evidence, output = encode_as_asked(seen, pixel_values, layer=read, **options)
-    tokens = reduction(core, seen, evidence)
+    tokens = reduction(core, evidence, Looked(seen, (pixel_values,), projector(core)))
     features: Any = list(projector(core)(tokens))  # transformers declares a tensor
     reduced = BaseModelOutputWithPooling(
         last_hidden_state=tokens,
@@ -106,7 +106,7 @@ def placeholder_mask(
         placeholders = int((input_ids == core.config.image_token_id).sum())
         if placeholders == image_features.shape[0]:  # something else is amiss
             raise
-        total = reduction.budget.total
+        total = reduction.total
         raise ValueError(
             f"{placeholders} image placeholders in the text, but {image_features.shape[0]} visual "
             f"tokens ({total} for each of {image_features.shape[0] // total} images); make the "

@@ -8,20 +8,24 @@ Nothing is kept between calls.
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, get_args
 
 from torch import Tensor
 
+from vzlib.methods.before import Before
+from vzlib.methods.visionzip import VisionZip
 from vzlib.models.compiled_prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
 from vzlib.models.host import host_of
 from vzlib.models.overrides import Layer, Override, found, put, take, take_all
 from vzlib.models.processors import shorten, zip_processor
-from vzlib.models.reduction import Reduction, recorded
-from vzlib.models.zip_checks import budget_for
+from vzlib.models.question import listening, listening_generate
+from vzlib.models.reduction import ByBudget, ByMethod, Reduction, last_reduced, recorded
+from vzlib.models.tower_parts import has_cls
+from vzlib.models.zip_checks import budget_for, chosen, question_frame
 from vzlib.tokens import Budget, ZippedTokens, select_and_merge
-from vzlib.tokens.evidence import Encoded
+from vzlib.tokens.evidence import Encoded, Reduced
 from vzlib.tokens.merging import MergeRule
 
 
@@ -32,17 +36,28 @@ class ZippedModel:
     Entered again, it zips the model again.
 
     model: the very instance that was given, changed until `undo`.
-    processor: a copy that puts `budget.total` placeholders per image, or None if none was given.
-    budget, merge: what the model is zipped with.
+    processor: a copy that puts `retain` placeholders per image, or None if none was given.
+    method: what the model is zipped with, and `retain` the visual tokens it leaves of an image.
+    budget: how VisionZip splits them; None for other methods.
     prefill: the compiled prefill, or None.
     """
 
     model: Any
     processor: Any
-    budget: Budget
-    merge: MergeRule
+    method: Before
+    retain: int
+    budget: Budget | None
     prefill: CompiledPrefill | None
     _layers: list[tuple[Override, Layer]]
+
+    @property
+    def tokens(self) -> Reduced | None:
+        """What became of the tower's tokens in the last batch of images; None before any.
+
+        Which stayed and where they stand, and which merged into which, as `Reduced` says. Not seen
+        by a compiled model.
+        """
+        return last_reduced(self.model.base_model)
 
     def undo(self) -> None:
         """Give back the stock model, whoever zipped it last; twice is as good as once."""
@@ -54,8 +69,8 @@ class ZippedModel:
 
     def __enter__(self) -> "ZippedModel":
         if any(layer not in override.layers for override, layer in self._layers):  # once undone
-            layers = {override.name: layer for override, layer in self._layers}
-            self._layers = _lay(self.model.base_model, layers)
+            laid = [(put(each.module, each.name, layer), layer) for each, layer in self._layers]
+            self._layers = laid
         if self.prefill is not None:
             self.prefill.__enter__()
         return self
@@ -68,7 +83,7 @@ class ZippedModel:
             self.prefill.__exit__()
 
     def shorten(self, inputs: MutableMapping[str, Tensor]) -> dict[str, Tensor]:
-        """Inputs made by the stock processor, with `budget.total` placeholders for each image.
+        """Inputs made by the stock processor, with `retain` placeholders for each image.
 
         Texts come back padded on the left, so outputs must be cut at the new length. Raises
         ValueError if the placeholders are not those of whole images.
@@ -79,7 +94,7 @@ class ZippedModel:
             image_token_id=config.image_token_id,
             pad_token_id=self._padding(),
             old=host_of(self.model).stock_count(self.model.base_model),
-            new=self.budget.total,
+            new=self.retain,
         )
 
     def _padding(self) -> int:
@@ -92,10 +107,11 @@ class ZippedModel:
         return next(token for token in tokens if token != config.image_token_id)
 
     @contextmanager
-    def record(self) -> Iterator[list[ZippedTokens]]:
-        """Collect the ZippedTokens of every image batch that this thread encodes meanwhile.
+    def record(self) -> Iterator[list[Any]]:
+        """Collect what becomes of every image batch that this thread encodes meanwhile.
 
-        Indices count the CLS token where `budget.cls`, else they start at the first patch. While
+        ZippedTokens, whose indices count the CLS token where it stays and else start at the first
+        patch; or `Reduced`, where the model was zipped with a `method`. While
         recording, tokens are checked for NaN on every device, which makes the host wait. Not seen
         by a compiled model.
         """
@@ -109,10 +125,12 @@ def zip_model(
     budget: Budget | None = None,
     *,
     retain: int | None = None,
+    method: str | Before | None = None,
     merge: MergeRule = "code",
+    seed: int = 0,
     compile: bool = False,
 ) -> ZippedModel:
-    """Apply VisionZip (Section 3 of the paper) to one LLaVA instance until `undo`.
+    """Apply VisionZip (Section 3 of the paper), or another method, to one LLaVA until `undo`.
 
     model: a stock LlavaForConditionalGeneration whose tower `encode` supports. Zipping a zipped
         model replaces its budget; nested `with` blocks restore the outer one.
@@ -120,10 +138,14 @@ def zip_model(
     budget: what to keep; with `cls=False` on an encoder with CLS, the CLS token still rates the
         patches but is not kept, as `Budget.all(576)` does to keep LLaVA's own 576 tokens.
     retain: tokens per image instead of a budget, split 54:10; CLS is kept if the encoder has one.
-    merge: "code" as released, or "paper".
+    method: another way to spend `retain` tokens before the language model: a name of
+        `vzlib.methods.registry`, such as "divprune" or "vispruner(important=0.3)", or an object
+        such as `vzlib.methods.VisionZip(merge="paper")`. One that chooses by the question needs
+        the processor here, and ids and pixels in one call.
+    merge: "code" as released, or "paper". seed: of what a method draws at random.
     compile: also compile the prefill, see `vzlib.models.compiled_prefill.compiled_prefill`.
 
-    Raises ValueError for a model, tower, feature layer, processor or merge rule that is not
+    Raises ValueError for a model, tower, feature layer, processor, method or merge rule that is not
     supported, and BudgetError (a ValueError) for a budget this encoder cannot pay.
     """
     host, core = host_of(model), model.base_model
@@ -131,14 +153,27 @@ def zip_model(
     host.layer(core)
     if merge not in get_args(MergeRule):
         raise ValueError(f"merge={merge!r} must be one of {get_args(MergeRule)}")
-    budget = budget_for(tower, budget, retain)
-    zipped_processor = None if processor is None else zip_processor(processor, budget.total)
+    reduction: Reduction
+    if method is None:
+        budget = budget_for(tower, budget, retain)
+        own: Before = _of_budget(budget, merge)
+        reduction = ByBudget(budget, partial(_visionzip, budget, merge))
+    else:
+        if merge != "code":
+            raise ValueError(f"merge={merge!r} is VisionZip's; with a method write it into that")
+        own, count = chosen(tower, method, budget, retain)
+        budget = own.budget(count, has_cls(tower)) if isinstance(own, VisionZip) else None
+        reduction = ByMethod(own, count, seed, question_frame(own, processor))
+    total = reduction.total
+    zipped_processor = None if processor is None else zip_processor(processor, total)
 
-    reduction = Reduction(budget, partial(_visionzip, budget, merge))
-    layers = {name: partial(method, reduction) for name, method in host.METHODS.items()}
+    layers = {name: partial(override, reduction) for name, override in host.METHODS.items()}
     laid = _lay(core, layers)
+    if "text" in own.needs:
+        laid += _lay(core, {"forward": listening})
+        laid += _lay(model, {"generate": listening_generate})
     prefill = compiled_prefill(model) if compile else None
-    return ZippedModel(model, zipped_processor, budget, merge, prefill, laid)
+    return ZippedModel(model, zipped_processor, own, total, budget, prefill, laid)
 
 
 def unzip_model(model: Any) -> Any:
@@ -146,14 +181,22 @@ def unzip_model(model: Any) -> Any:
 
     What others changed, such as accelerate's hooks, stays. Returns the model.
     """
-    for name in host_of(model).METHODS:
+    for name in (*host_of(model).METHODS, "forward"):
         take_all(found(model.base_model, name))
+    take_all(found(model, "generate"))
     undo_compiled_prefill(model)
     return model
 
 
 def _lay(core: Any, layers: Mapping[str, Layer]) -> list[tuple[Override, Layer]]:
     return [(put(core, name, layer), layer) for name, layer in layers.items()]
+
+
+def _of_budget(budget: Budget, merge: MergeRule) -> VisionZip:
+    usual = VisionZip(merge=merge, cls=budget.cls)
+    if usual.budget(budget.total, has_cls=True).contextual == budget.contextual:
+        return usual
+    return replace(usual, contextual=budget.contextual / budget.total)
 
 
 def _visionzip(budget: Budget, merge: MergeRule, evidence: Encoded) -> ZippedTokens:

@@ -107,7 +107,7 @@ def _tokens(stock: Loaded, settings: Quickstart, name: str, image: np.ndarray) -
         zipped.record() as seen,
     ):
         model.get_image_features(pixel_values=pixels)
-    cls = int(zipped.budget.cls)
+    cls = int(stock.has_cls)
     received = encode(stock.tower, pixels, layer=stock.layer).scores[0, cls:]
     group = seen[0].assignment[0].cpu()
     dominant, target = torch.zeros_like(group, dtype=torch.bool), torch.zeros_like(group).bool()

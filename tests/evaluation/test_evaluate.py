@@ -250,3 +250,17 @@ def test_the_bar_counts_images_up_to_all_of_them(loaded, asked, monkeypatch):
         "image",
         True,
     )
+
+
+def test_what_is_drawn_differs_by_seed_and_by_batch(loaded, asked, monkeypatch):
+    monkeypatch.setattr("vzlib.evaluation.evaluate.BATCH", 2)
+    given = []
+
+    class Noting(Vanilla):
+        def reduce(self, *arguments, seed=0, **options):
+            given.append(seed)
+            return super().reduce(*arguments, seed=seed, **options)
+
+    for seed in (0, 1):
+        evaluate(loaded, [Way("noting", Noting(), PATCHES)], asked, seed=seed, progress=False)
+    assert len(given) >= 4 and len(set(given)) == len(given)

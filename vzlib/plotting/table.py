@@ -1,7 +1,7 @@
 """Write a table as CSV, Markdown and LaTeX, the best of every column in bold."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ def save_table(
     rows: pd.DataFrame,
     name: str,
     settings: BaseModel,
-    columns: Mapping[str, str],
+    columns: Mapping[str, str | Callable[[Mapping[Any, Any]], str]],
     *,
     caption: str,
     best: Mapping[str, tuple[str, Direction]] | None = None,
@@ -47,7 +47,7 @@ def save_table(
 
     columns: what is shown, heading by heading, as a format of the columns of `rows`, such as
         {"accuracy, %": "{value:.1f} [{low:.1f}, {high:.1f}]"}. A cell for which one of its values
-        is missing stays empty.
+        is missing stays empty. Or a function from a row to the cell, for columns of any name.
     best: by heading, the column of `rows` that decides, and in which direction it is good.
     within: the column of `rows` within each of whose values there is a best; else one in all.
 
@@ -76,7 +76,9 @@ def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
     return rows.to_dict("records")
 
 
-def _cell(form: str, row: Mapping[Any, Any]) -> str:
+def _cell(form: str | Callable[[Mapping[Any, Any]], str], row: Mapping[Any, Any]) -> str:
+    if callable(form):
+        return form(row)
     present = {name: value for name, value in row.items() if not pd.isna(value)}
     try:
         return form.format_map(present)

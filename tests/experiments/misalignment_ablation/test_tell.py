@@ -94,3 +94,8 @@ def test_coverage_is_per_question_and_empty_where_no_thing_is_known():
     assert (table["value"] == 50).all() and set(table["n"]) == {10, 20}
     assert tell.coverage(rows.assign(covered=np.nan)).empty
     assert "covers" not in tell.conclusion(rows.assign(covered=np.nan))
+
+
+def test_of_one_image_the_coverage_has_no_interval():
+    table = tell.coverage(made_up({"baseline": 0.8}, images=1))
+    assert (table["value"] == 50).all() and table[["low", "high"]].isna().all(axis=None)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vzlib.experiments.token_budget import tell
+from vzlib.experiments.token_budget import draw, tell
 from vzlib.experiments.token_budget.claims import verdicts
+from vzlib.notebooks import settings
 
 
 def graded(rows: pd.DataFrame, shares: dict[str, float] | None = None) -> pd.DataFrame:
@@ -84,3 +85,16 @@ def test_numbers_of_the_paper_stand_beside_those_that_were_measured(answers):
         ("vanilla", 576): 100, ("visionzip", 192): 98.5, ("fastv", 192): 88.2,
         ("visionzip", 64): 94.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("task", ["a.b", "a:b", "x{y}", "n", "low", "p"])
+def test_tasks_may_have_any_name(answers, task, tmp_path, monkeypatch):
+    monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
+    named = answers.replace({"task": {"reading": task}})
+    table = tell.table(named)
+    column = table.columns[table.columns.get_loc("n") + 2]
+    expected = tell.table(answers)
+    pd.testing.assert_series_equal(table[column], expected["reading"], check_names=False)
+    assert (table["n"] == expected["n"]).all()
+    saved = draw.table(tell.with_paper(table), settings("06_token_budget"))
+    assert saved.cells[column].tolist() == [f"{value:.1f}" for value in expected["reading"]]

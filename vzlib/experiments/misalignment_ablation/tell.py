@@ -131,7 +131,10 @@ def coverage(rows: pd.DataFrame) -> pd.DataFrame:
     for key, own in pd.concat([known, known.assign(task=MEAN)]).groupby(
         ["selector", "condition", "task"], sort=False
     ):
-        interval = intervals.mean_over(own["covered"].to_numpy(), own["image"].to_numpy(str))
+        covered, images = own["covered"].to_numpy(), own["image"].to_numpy(str)
+        interval = Interval(float(covered.mean()), np.nan, np.nan)  # of one image nothing is sure
+        if own["image"].nunique() > 1:
+            interval = intervals.mean_over(covered, images)
         found.append((*key, *interval, len(own)))
     return pd.DataFrame(found, columns=["selector", "condition", "task", *Interval._fields, "n"])
 

@@ -1,5 +1,7 @@
 """06_token_budget: accuracy against visual tokens, for every method and task."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -52,9 +54,13 @@ def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """In the style of Table 1 of the paper. rows: of `tell.with_paper`."""
     names = list(rows.columns)
     tasks = names[names.index("n") + 1 : names.index("mean")]
-    columns = {"tokens": "{budget}", "method": "{label}", "at input": "{at_input:.0f}"}
+    columns: dict[str, Any] = {
+        "tokens": "{budget}",
+        "method": "{label}",
+        "at input": "{at_input:.0f}",
+    }
     columns |= {"per layer": "{average:.0f}", "GFLOPs": "{gflops:.2g}"}
-    columns |= {task: f"{{{task}:.1f}}" for task in tasks}
+    columns |= {task: partial(_score, task) for task in tasks}
     columns |= {
         "mean": "{mean:.1f} [{low:.1f}, {high:.1f}]",
         "% of vanilla": "{percent:.1f} [{percent_low:.1f}, {percent_high:.1f}]",
@@ -78,6 +84,10 @@ def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
         best=best,
         within="budget",
     )
+
+
+def _score(task: str, row: Mapping[Any, Any]) -> str:
+    return f"{row[task]:.1f}"
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, drawn_as: dict[str, Look]) -> None:

@@ -14,6 +14,8 @@ from vzlib.statistics.comparison import (
 
 VANILLA, REFERENCE = "vanilla", "visionzip"
 COMPARED = ("difference", "difference_low", "difference_high", "p")
+OTHERS = {"method", "budget", "at_input", "average", "gflops", "n", "low", "high", "percent",
+          "percent_low", "percent_high", "paper", "label", *COMPARED}  # fmt: skip
 NAN = float("nan")
 NO_DIFFERENCE = Difference(NAN, NAN, NAN, NAN, 0)
 PAPER_MODEL = "LLaVA-1.5-7B"
@@ -41,8 +43,9 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             "average": own["average"].mean(),
             "gflops": own["gflops"].iloc[0],
             "n": own.drop_duplicates(["task", "image", "question"]).shape[0],
-            **score["value"].to_dict(),
-            **score.loc[MEAN, ["low", "high"]].to_dict(),
+            **{_column(str(task)): value for task, value in score["value"].items()},
+            "low": score.loc[MEAN, "low"],
+            "high": score.loc[MEAN, "high"],
             "percent": percent.value,
             "percent_low": percent.low,
             "percent_high": percent.high,
@@ -57,6 +60,11 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     given = table["p"].notna()
     table.loc[given, "p"] = holm(table.loc[given, "p"].to_numpy())
     return table
+
+
+def _column(task: str) -> str:
+    """The column of a task, apart from those that are not of tasks."""
+    return f"{task} (task)" if task in OTHERS else task
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:

@@ -32,6 +32,7 @@ KINDS = ("background", "shape", "picture", "number", "word", "digit")
 LABELS = {
     "kind": len(KINDS),
     "name": len(NAMES),
+    "group": len(catalogue.GROUPS),
     "colour": len(sprites.COLOURS),
     "shape": len(sprites.SHAPES),
     "tens": 10,
@@ -66,6 +67,7 @@ def _labels_of(thing: Any) -> dict[str, int]:
     match thing.kind:
         case "picture":
             labels["name"] = NAMES.index(thing.label)
+            labels["group"] = catalogue.GROUPS.index(thing.group)
         case "shape":
             labels["shape"] = sprites.SHAPES.index(thing.shape)
         case "number":

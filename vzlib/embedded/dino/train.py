@@ -1,9 +1,8 @@
 """Trains dino-llava: `python -m vzlib.embedded.dino.train --onnx vit_s_focus.onnx`.
 
 The tower is DINOv2-small as it is, frozen. Stages: pico's visual tokens are distilled into the
-projector; projector and pico's language model learn on windows of scenes; the projector is aligned
-to labels of patches; both go on, on windows; the language model grows to twelve layers and sees
-whole images.
+projector; the projector is aligned to labels of patches; projector and pico's language model learn
+on windows of scenes, on whole images, and there with twelve layers.
 Each can be killed and goes on where it last saved. The same seed on the same kind of machine gives
 the same weights.
 """
@@ -47,11 +46,11 @@ ALIGNED = {
 }
 EACH = {
     "shapes": {
-        "existence": 3, "attribute": 3, "counting": 4, "reading": 3, "relation": 4, "half": 2,
+        "existence": 2, "attribute": 2, "counting": 4, "reading": 3, "relation": 4, "half": 1,
     },
     "things": {
         "existence": 4, "which": 3, "attribute": 2, "counting": 4, "reading": 3, "relation": 4,
-        "detail": 1, "half": 2,
+        "detail": 1, "half": 1,
     },
 }  # fmt: skip
 
@@ -146,7 +145,7 @@ def distilling(run: Run, steps: int) -> None:
 
 
 def aligning(run: Run, steps: int) -> None:
-    run.load("windows")
+    run.load("distil")
     pico = LlavaForConditionalGeneration.from_pretrained(PICO, dtype=torch.float32)
     found = [
         known(pico, Features(run.tower, run.features, deck, grid=WINDOW, seed=run.seed), numbers)
@@ -185,32 +184,31 @@ def language(
           decay=decay, dtype=run.dtype, save_every=40)  # fmt: skip
 
 
-def on_windows_again(run: Run, steps: int) -> None:
-    run.load("windows")
-    run.load("align")
-    language(run, "windows-again", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
-             steps=steps, rate=8e-4, decay=0)  # fmt: skip
-
-
 def on_windows(run: Run, steps: int) -> None:
-    run.load("distil")
+    run.load("align")
     language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
              steps=steps, rate=8e-4, decay=0)  # fmt: skip
 
 
 def on_full_grid(run: Run, steps: int) -> None:
-    run.load("windows-again")
-    run.grow(LAYERS)
+    run.load("windows")
     language(run, "full", grid=GRID, visits=Visits(256, 3, run.seed), first=0, count=4,
+             steps=steps, rate=6e-4, decay=0)  # fmt: skip
+
+
+def with_twelve_layers(run: Run, steps: int) -> None:
+    run.load("full")
+    run.grow(LAYERS)
+    language(run, "twelve", grid=GRID, visits=Visits(256, 3, run.seed), first=100_096, count=4,
              steps=steps, rate=5e-4, decay=0.4)  # fmt: skip
 
 
 STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
     "distil": (distilling, 1000),
-    "windows": (on_windows, 760),
     "align": (aligning, 1500),
-    "windows-again": (on_windows_again, 2000),
-    "full": (on_full_grid, 3000),
+    "windows": (on_windows, 1500),
+    "full": (on_full_grid, 1500),
+    "twelve": (with_twelve_layers, 3000),
 }
 
 

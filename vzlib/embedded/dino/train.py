@@ -41,8 +41,8 @@ DISTILLED = {GRID: range(2_000_000, 2_000_096), WINDOW: range(256)}  # scenes by
 ALIGNED = {
     "shapes": range(512),
     "things": range(768),
-    "shapes-sheets": range(384),
-    "things-sheets": range(384),
+    "shapes-sheets": range(1024),
+    "things-sheets": range(1024),
 }
 EACH = {
     "shapes": {
@@ -205,7 +205,7 @@ def with_twelve_layers(run: Run, steps: int) -> None:
 
 STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
     "distil": (distilling, 1000),
-    "align": (aligning, 1500),
+    "align": (aligning, 2500),
     "windows": (on_windows, 1500),
     "full": (on_full_grid, 1500),
     "twelve": (with_twelve_layers, 3000),

@@ -50,7 +50,7 @@ def test_the_last_token_of_each_prompt_votes():
         (SparseVLM.released(64), text_raters),
         (AdaptiveSparseVLM.released(64), text_raters),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_who_votes_in_which_method(method, voters):
     given = random(1, 5, 8), random(1, 6, 8, seed=1), torch.tensor([6])

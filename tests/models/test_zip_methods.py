@@ -47,6 +47,7 @@ def retained(name):
 def test_generate_with_batches_images_caches_and_turns(shared, name):
     model, processor = shared
     retain = retained(name)
+    before = plain(model, processor)
     with vzlib.zip_model(model, processor, retain=retain, method=name) as zipped:
         # A batch with padding says what each says alone.
         together = inputs_of(zipped, 3)
@@ -75,12 +76,25 @@ def test_generate_with_batches_images_caches_and_turns(shared, name):
         again = said(zipped, follow, past_key_values=turn.past_key_values)
         if "text" not in registry.method(name).needs:  # else the longer text chooses other tokens
             assert torch.equal(again, said(zipped, {**both, **follow}))
-    assert torch.equal(said(zipped, stock(processor)), said(zipped, stock(processor)))
+    assert torch.equal(plain(model, processor), before)
     assert not {"get_image_features", "forward"} & model.model.__dict__.keys()
 
 
-def stock(processor):
-    return processor(images=[tiny.image(0)], text=prompts(processor, "what"), return_tensors="pt")
+@torch.no_grad()
+def plain(model, processor):
+    """Logits of the model as it is, with inputs of its stock processor."""
+    images = [tiny.image(0)]
+    return model(
+        **processor(images=images, text=prompts(processor, "what"), return_tensors="pt")
+    ).logits
+
+
+def test_what_is_told_of_the_tokens_holds_no_graph(shared):
+    model, processor = shared
+    for chosen in ({}, {"method": "divprune"}):
+        with vzlib.zip_model(model, processor, retain=RETAIN, **chosen) as zipped:
+            assert model(**inputs_of(zipped)).logits.requires_grad
+            assert not zipped.tokens.tokens.requires_grad
 
 
 @pytest.mark.parametrize("name", NAMES)

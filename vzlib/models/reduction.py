@@ -27,14 +27,12 @@ _last: WeakKeyDictionary[nn.Module, Reduced | tuple[ZippedTokens, int]] = WeakKe
 class Looked(NamedTuple):
     """What a reduction may ask for besides the layer that is read.
 
-    tower, inputs: what looked, and at what. projector: what the tokens go through. views: how many
-    rows of the evidence belong to one image.
+    tower, inputs: what looked, and at what. projector: what the tokens go through.
     """
 
     tower: nn.Module
     inputs: tuple[Tensor, ...]
     projector: nn.Module
-    views: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,8 @@ class ByBudget:
         if cut:
             evidence = Encoded(*(part[:, cut:] for part in evidence))
         zipped = self.reduce(evidence)
-        _tell(core, evidence.scores, zipped, (zipped, cut))
+        kept = zipped._replace(tokens=zipped.tokens.detach())  # holds no graph until the next call
+        _tell(core, evidence.scores, zipped, (kept, cut))
         return zipped.tokens
 
 
@@ -100,7 +99,8 @@ class ByMethod:
             seed=self.seed,
             further=Further(**found),
         )
-        _tell(core, evidence.scores, reduced, reduced)
+        kept = reduced._replace(tokens=reduced.tokens.detach())
+        _tell(core, evidence.scores, reduced, kept)
         return reduced.tokens
 
 

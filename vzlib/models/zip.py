@@ -3,7 +3,7 @@
 Which methods, and what they do differently, is said by the model's family (`vzlib.models.host`).
 They are layers over the instance's own (`vzlib.models.overrides`): copies and pickles of the model
 are zipped too and run their own tower, and without the layers it is the stock model bit by bit.
-Nothing is kept between calls.
+Between calls nothing is kept but what became of the last images, for `ZippedModel.tokens`.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping

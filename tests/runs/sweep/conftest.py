@@ -26,7 +26,7 @@ class Squares(Settings):
     number: int = Field(1, ge=0, lt=10_000)
     numbers: tuple[int, ...] = ()
     bad: int = -1  # raises
-    large: int = -1  # has rows of more than a megabyte
+    large: int = -1  # has rows of more than four megabytes
 """
 
 EXPERIMENT = """
@@ -50,7 +50,7 @@ def measure(settings):
     numbers = settings.numbers or (settings.number,)
     points = [{"number": number, "rows": 1} for number in numbers]
     if settings.number == settings.large:
-        points[0]["rows"] = 200_000
+        points[0]["rows"] = 1_000_000
     each = [results.compute_each("squares", [point], _measure, uses=_used) for point in points]
     return pd.concat(table for tables in each for table in tables)
 

@@ -66,7 +66,8 @@ def test_failing_points_are_tried_three_times_told_with_their_cell_and_stop_no_o
     path = squares.sweep(
         [1, 2, 3], fixed={"bad": 1, "large": 2}, draw={"numbers": [1, 2, 3]}, group=3
     )
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))"
+    # More than any file of the code that is copied, less than the rows.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2**22, 2**22))"
     done = squares.run(path, first=limit)
     assert done.returncode == 1
     raised, full = done.stderr.splitlines()

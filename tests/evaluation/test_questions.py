@@ -139,6 +139,8 @@ def test_scenes_stay_as_they_are():
             "answers[0] must be text, not {'answer': 'red'}",
         ),
         ({**GOOD, "task": 1}, "task must be text, not 1"),
+        ({**GOOD, "task": "mean"}, "task 'mean' is taken by the mean over tasks; any other name"),
+        ({**GOOD, "task": " mean\n"}, "task ' mean\\n' is taken by the mean over tasks"),
         ({**GOOD, "id": 1.5}, "id must be text or a whole number, not 1.5"),
         ({**GOOD, "id": True}, "id must be text or a whole number, not True"),
         ({**GOOD, "id": "1"}, "id '1' is that of own.jsonl, line 1 too"),
@@ -152,6 +154,18 @@ def test_a_bad_row_is_told_with_its_number(tmp_path, row, problem):
     (told,) = problems(tmp_path, GOOD, row)
     assert told.startswith(f"own.jsonl, line 2: {problem}")
     assert len(told) < 400
+
+
+def test_the_name_of_a_file_is_no_task_if_a_row_of_that_name_would_be_refused(tmp_path):
+    source = parquet(tmp_path / "mean.parquet", [GOOD, GOOD])
+    with pytest.raises(ValueError) as refusal:
+        questions.check(source)
+    (told,) = str(refusal.value).split("\n  ")[1:]
+    assert told.startswith("'mean.parquet', as rows without a task have its name: task 'mean' is t")
+    questions.check(parquet(tmp_path / "mean.parquet", [{**GOOD, "task": "means"}]))
+    half = lines(tmp_path / "a\udc80.jsonl", [GOOD])
+    with pytest.raises(ValueError, match=r"'a\\udc80\.jsonl', .*: task holds half a letter"):
+        questions.check(half)
 
 
 def test_a_column_of_parquet_that_stands_twice_is_refused(tmp_path):

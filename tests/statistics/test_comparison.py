@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from vzlib.statistics.comparison import holm, paired_difference, percent_of, summary
+from vzlib.statistics.comparison import headings, holm, paired_difference, percent_of, summary
 
 
 def frame(scores, way="a", task="reading", images=None) -> pd.DataFrame:
@@ -138,3 +138,12 @@ def test_what_is_kept_and_lost_is_covered():
 def test_what_is_kept_and_lost_is_covered_in_many_simulations(images):
     for name, share in coverage(images, 2000).items():
         assert 0.93 <= share <= 0.97, name
+
+
+def test_headings_of_tasks_are_apart_from_other_columns_and_from_each_other():
+    found = headings(["n", "reading", "n (task)", "n (task) (task)"], {"n", "value"})
+    assert found == {
+        "n": "n (task) (task) (task)", "reading": "reading", "n (task)": "n (task)",
+        "n (task) (task)": "n (task) (task)",
+    }  # fmt: skip
+    assert headings(["n"], {"n", "n (task)"}) == {"n": "n (task) (task)"}

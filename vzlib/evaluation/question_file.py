@@ -6,7 +6,8 @@ question: as the model is to read it, without an image token. Benchmarks of LLaV
 answers: list of all that is accepted: alternatives, or one answer of each annotator, repeated where
     they agree. Or, in its place,
 answer: the only one.
-task: optional; by default the file's name without its suffix. Accuracy is counted per task.
+task: optional; by default the file's name without its suffix. Accuracy is counted per task; "mean"
+    is that over tasks, so that no task can be called so.
 id: optional, unique, text or whole number; by default the number of the row, from 1.
 
 Other columns are ignored. An empty (null) cell is as good as none.
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from vzlib.parameters import nearest
+from vzlib.statistics import MEAN
 from vzlib.typed_values import once
 
 COLUMNS = ("image", "question", "answers", "answer", "task", "id")
@@ -72,6 +74,9 @@ def parse(file: Path) -> Parsed:
     found = Parsed([], {}, _columns(file.name, columns) if columns else [])
     if found.problems:
         return found
+    unnamed = any(isinstance(one, dict) and one.get("task") is None for _, one in records)
+    if unnamed and (taken := _not_a_task(file.stem)):
+        found.problems.append(f"{file.name!a}, as rows without a task have its name: {taken}")
     seen: dict[str, str] = {}
     for number, record in records:
         where = f"{file.name}, {word} {number}"
@@ -172,7 +177,7 @@ def _wrong(record: Any) -> list[str]:
     else:
         found += [_not_text(f"answers[{i}]", answer) for i, answer in enumerate(answers)]
     if record.get("task") is not None:
-        found.append(_not_text("task", record["task"]))
+        found.append(_not_a_task(record["task"]))
     identity = record.get("id")
     if identity is not None and (isinstance(identity, bool) or not isinstance(identity, int | str)):
         found.append(f"id must be text or a whole number, not {_shown(identity)}")
@@ -187,6 +192,12 @@ def _not_text(name: str, value: Any) -> str | None:
     if torn := next((letter for letter in value if "\ud800" <= letter <= "\udfff"), None):
         return f"{name} holds half a letter, {torn!a}"
     return None if value.strip() else f"{name} is empty"
+
+
+def _not_a_task(value: Any) -> str | None:
+    if isinstance(value, str) and value.strip() == MEAN:
+        return f"task {value!r} is taken by the mean over tasks; any other name is allowed"
+    return _not_text("task", value)
 
 
 def _row(number: int, where: str, record: Mapping[str, Any], file: Path) -> Row:

@@ -6,7 +6,7 @@ intervals treat the image as the unit that was drawn: errors are clustered by im
 t of as many degrees of freedom as there are images, less one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +15,10 @@ from scipy.stats import binomtest
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 
+from vzlib.statistics import MEAN
 from vzlib.statistics.intervals import NOTHING, Interval
 
 QUESTION = ["task", "image", "question"]
-MEAN = "mean"  # the name under which the mean over tasks stands among the tasks
 
 
 class Difference(NamedTuple):
@@ -52,6 +52,17 @@ def summary(rows: pd.DataFrame, by: str | Sequence[str] = "way") -> pd.DataFrame
         found += [(*name, *task) for task in (*tasks, (*mean, majority))]
     columns = [*by, "task", "n", "value", "low", "high", "majority"]
     return pd.DataFrame(found, columns=columns)
+
+
+def headings(tasks: Iterable[str], taken: Collection[Any]) -> dict[str, str]:
+    """A column name for each task, apart from those of a table that are `taken`."""
+    tasks, found = list(tasks), dict[str, str]()
+    for task in tasks:
+        own, others = task, {*taken, *tasks, *found.values()} - {task}
+        while own in others or own in taken:
+            own += " (task)"
+        found[task] = own
+    return found
 
 
 def _accuracy(rows: pd.DataFrame) -> tuple[int, float, float, float, float]:

@@ -43,6 +43,14 @@ def test_effects_are_differences_in_points_and_percent():
     assert effect["n"] == 400
 
 
+@pytest.mark.parametrize("task", ["n", "low", "selector", "majority"])
+def test_no_task_takes_the_place_of_another_column(task):
+    rows = made_up({"baseline": 0.8, "ex1": 0.6})
+    named = tell.conditions(rows.replace({"task": {"counting": task}}))
+    renamed = named.rename(columns={f"{task} (task)": "counting"})
+    pd.testing.assert_frame_equal(renamed, tell.conditions(rows))
+
+
 def test_percent_is_the_mean_of_what_each_task_changes():
     rows = made_up({"baseline": 0.8, "ex1": 0.6})
     easy = (rows["task"] == "counting") & (rows["condition"] == "ex1")

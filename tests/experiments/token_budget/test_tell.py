@@ -87,7 +87,7 @@ def test_numbers_of_the_paper_stand_beside_those_that_were_measured(answers):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", ["a.b", "a:b", "x{y}", "n", "low", "p"])
+@pytest.mark.parametrize("task", ["a.b", "a:b", "x{y}", "n", "low", "p", "label"])
 def test_tasks_may_have_any_name(answers, task, tmp_path, monkeypatch):
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
     named = answers.replace({"task": {"reading": task}})
@@ -98,3 +98,14 @@ def test_tasks_may_have_any_name(answers, task, tmp_path, monkeypatch):
     assert (table["n"] == expected["n"]).all()
     saved = draw.table(tell.with_paper(table), settings("06_token_budget"))
     assert saved.cells[column].tolist() == [f"{value:.1f}" for value in expected["reading"]]
+
+
+@pytest.mark.parametrize("task", ["tokens", "at input", "% of vanilla", "p (Holm)"])
+def test_no_task_takes_the_place_of_another_column(answers, task, tmp_path, monkeypatch):
+    monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path))
+    by_task = tell.with_paper(tell.table(answers))
+    expected = draw.table(by_task, settings("06_token_budget")).cells
+    saved = draw.table(by_task.rename(columns={"reading": task}), settings("06_token_budget"))
+    renamed = saved.cells.rename(columns={f"{task} (task)": "reading"})
+    pd.testing.assert_frame_equal(renamed, expected)
+    assert saved.best[f"{task} (task)"].any()

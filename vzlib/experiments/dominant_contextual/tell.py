@@ -13,8 +13,8 @@ from vzlib.experiments.dominant_contextual.measure import (
     SPLIT,
     SPLIT_PAPER,
 )
-from vzlib.statistics import verdict
-from vzlib.statistics.comparison import MEAN, QUESTION, holm, paired_difference, summary
+from vzlib.statistics import MEAN, verdict
+from vzlib.statistics.comparison import QUESTION, holm, paired_difference, summary
 from vzlib.statistics.intervals import Interval
 
 POOLED = 0  # stands among the totals for the mean over them

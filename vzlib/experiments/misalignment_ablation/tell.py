@@ -7,10 +7,10 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.experiments.misalignment_ablation.measure import ALONE, BEFORE
-from vzlib.statistics import intervals, verdict
+from vzlib.statistics import MEAN, intervals, verdict
 from vzlib.statistics.comparison import (
-    MEAN,
     QUESTION,
+    headings,
     holm,
     paired_difference,
     percent_of,
@@ -41,18 +41,17 @@ def conditions(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for (selector, condition), own in rows.groupby(["selector", "condition"], sort=False):
         score = summary(own, "condition").set_index("task")
-        found.append(
-            {
-                "selector": selector,
-                "condition": condition,
-                "at_input": own["at_input"].mean(),
-                "average": own["average"].mean(),
-                "by_layer": own["by_layer"].mode().iloc[0],
-                "n": len(own.drop_duplicates(QUESTION)),
-                **score["value"].to_dict(),
-                **score.loc[MEAN, ["low", "high", "majority"]].to_dict(),
-            }
-        )
+        told: dict[Any, Any] = {
+            "selector": selector,
+            "condition": condition,
+            "at_input": own["at_input"].mean(),
+            "average": own["average"].mean(),
+            "by_layer": own["by_layer"].mode().iloc[0],
+            "n": len(own.drop_duplicates(QUESTION)),
+        }
+        of_mean = score.loc[MEAN, ["low", "high", "majority"]].to_dict()
+        by_task = score["value"].rename(headings(score.index, [*told, *of_mean])).to_dict()
+        found.append(told | by_task | of_mean)
     return pd.DataFrame(found)
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from vzlib.methods.registry import METHODS, bare
 from vzlib.plotting.style import BAND, TEXT, Look, look, looks, styled
 from vzlib.plotting.table import Direction, SavedTable, save_table
+from vzlib.statistics import MEAN
+from vzlib.statistics.comparison import headings
 
 EMPHASISED = ("visionzip", "random")  # with bands, so that others can be judged against them
 
@@ -60,15 +62,16 @@ def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "at input": "{at_input:.0f}",
     }
     columns |= {"per layer": "{average:.0f}", "GFLOPs": "{gflops:.2g}"}
-    columns |= {task: partial(_score, task) for task in tasks}
-    columns |= {
+    others = {
         "mean": "{mean:.1f} [{low:.1f}, {high:.1f}]",
         "% of vanilla": "{percent:.1f} [{percent_low:.1f}, {percent_high:.1f}]",
         "the paper's %": "{paper:.1f}",
         "to VisionZip": "{difference:+.1f} [{difference_low:+.1f}, {difference_high:+.1f}]",
         "p (Holm)": "{p:.2g}",
     }
-    best: dict[str, tuple[str, Direction]] = {task: (task, "highest") for task in (*tasks, "mean")}
+    shown = headings([*tasks, MEAN], {*columns, *others} - {MEAN})
+    best: dict[str, tuple[str, Direction]] = {shown[task]: (task, "highest") for task in shown}
+    columns |= {shown[task]: partial(_score, task) for task in tasks} | others
     best["% of vanilla"] = ("percent", "highest")
     caption = (
         "Accuracy in percent by visual tokens (per layer, on average) and method, 95 % intervals "

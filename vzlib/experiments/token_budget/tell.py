@@ -3,9 +3,10 @@
 import pandas as pd
 
 from vzlib import paper
+from vzlib.statistics import MEAN
 from vzlib.statistics.comparison import (
-    MEAN,
     Difference,
+    headings,
     holm,
     paired_difference,
     percent_of,
@@ -43,7 +44,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             "average": own["average"].mean(),
             "gflops": own["gflops"].iloc[0],
             "n": own.drop_duplicates(["task", "image", "question"]).shape[0],
-            **{_column(str(task)): value for task, value in score["value"].items()},
+            **score["value"].rename(headings(score.index, OTHERS)).to_dict(),
             "low": score.loc[MEAN, "low"],
             "high": score.loc[MEAN, "high"],
             "percent": percent.value,
@@ -60,11 +61,6 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     given = table["p"].notna()
     table.loc[given, "p"] = holm(table.loc[given, "p"].to_numpy())
     return table
-
-
-def _column(task: str) -> str:
-    """The column of a task, apart from those that are not of tasks."""
-    return f"{task} (task)" if task in OTHERS else task
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from vzlib.notebooks import analysis, find
 from vzlib.parameters import settings_class
-from vzlib.runs.reproduce import own_kernel
+from vzlib.runs.kernel import own_kernel
 
 PARAMETERS = 'model = "pico"\nscenes = 2\nlengths = [2, 16]\nexponential = 0.05'
 VALIDATE = (

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from vzlib import parameters
 from vzlib.parameters import ParameterError, validate
 from vzlib.paths import NOTEBOOKS, REPOSITORY
-from vzlib.runs.reproduce import own_kernel
+from vzlib.runs.kernel import own_kernel
 
 
 class Layers(BaseModel, frozen=True):

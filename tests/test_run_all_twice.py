@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from vzlib.notebooks import defaults, find
 from vzlib.paths import FIGURES, NOTEBOOKS, PARAMETERS, REPOSITORY
-from vzlib.runs.reproduce import own_kernel
+from vzlib.runs.kernel import own_kernel
 
 # What makes a notebook quick, and what is changed then.
 CHANGES = {

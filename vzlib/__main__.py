@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from vzlib.runs.environment import variables
+
 # jsonschema would build a grammar of international addresses, 1.3 s in every job, to check a format
 # that no notebook has. It does without when this cannot be imported.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -67,8 +69,8 @@ def command(group: typer.Typer, **options: Any) -> Callable[[Callable[..., int]]
         @wraps(function)
         def told(*arguments: Any, **named: Any) -> None:
             try:
-                _settle_folders()
-                status = function(*arguments, **named)
+                with variables(_folders()):
+                    status = function(*arguments, **named)
             except ValueError as error:
                 print(error, file=sys.stderr)
                 status = 2
@@ -92,13 +94,13 @@ def command(group: typer.Typer, **options: Any) -> Callable[[Callable[..., int]]
     return add
 
 
-def _settle_folders() -> None:
-    """Let the processes that this one starts mean the same folders, wherever they work."""
+def _folders() -> dict[str, str]:
+    """The folders that are set, so that processes started mean the same, wherever they work."""
     from vzlib.paths import FIGURES, RESULTS, from_environment
 
-    for name, default in (("VZLIB_RESULTS", RESULTS), ("VZLIB_FIGURES", FIGURES)):
-        if os.environ.get(name):
-            os.environ[name] = str(from_environment(name, default))
+    folders = (("VZLIB_RESULTS", RESULTS), ("VZLIB_FIGURES", FIGURES))
+    set_ = [(name, default) for name, default in folders if os.environ.get(name)]
+    return {name: str(from_environment(name, default)) for name, default in set_}
 
 
 @command(app)
@@ -124,10 +126,10 @@ def figures(
     publish: Publish = False,
 ) -> int:
     """Redraw figures and tables from stored results, or those that ship, measuring nothing."""
-    os.environ["VZLIB_STORE_ONLY"] = "1"
     from vzlib.runs import reproduce
 
-    return reproduce.reproduce(notebooks, scale, _pairs(parameter), jobs, publish)
+    with variables({"VZLIB_STORE_ONLY": "1"}):
+        return reproduce.reproduce(notebooks, scale, _pairs(parameter), jobs, publish)
 
 
 @command(app)

@@ -16,7 +16,7 @@ from tests.permissions import obeyed, read_only
 from vzlib import notebooks
 from vzlib.__main__ import main
 from vzlib.paths import REPOSITORY
-from vzlib.runs import reproduce
+from vzlib.runs import kernel, reproduce
 
 
 class Numbers(BaseModel, extra="forbid"):
@@ -202,6 +202,49 @@ def test_mistakes_in_the_command_are_explained(repository, capfd):
     assert not repository.results.exists()
 
 
+@pytest.mark.parametrize("own", [{}, {"VZLIB_FIGURES": "pictures", "VZLIB_SHIPPED": "1"}])
+@pytest.mark.parametrize("end", ["good", "refused", "stopped"])
+def test_a_command_leaves_the_environment_as_it_found_it(repository, monkeypatch, own, end):
+    names = ("VZLIB_FIGURES", "VZLIB_SHIPPED", "VZLIB_STORE_ONLY", "VZLIB_USED")
+    inside = []
+
+    def run(*given):
+        inside.append({name: os.environ.get(name) for name in names})
+        if end == "stopped":
+            raise KeyboardInterrupt
+        return []
+
+    repository("01_first")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(repository.folder)
+    monkeypatch.setattr(reproduce, "FIGURES", repository.folder / "figures")
+    monkeypatch.setattr(reproduce, "run", run)
+    before = dict(os.environ)
+    arguments = {"good": [], "refused": ["--scale", "paper"], "stopped": []}[end]
+    for command in ("reproduce", "figures"):
+        for publish in ([], ["--publish"]):
+            main([command, "01", *arguments, *publish])
+            assert dict(os.environ) == before
+    if end == "refused":
+        assert inside == []
+        return
+    place = own and str(repository.folder / "pictures")
+    assert [one["VZLIB_STORE_ONLY"] for one in inside] == (
+        [None, "1"] if own else [None, None, "1", "1"]
+    )
+    assert [one["VZLIB_SHIPPED"] for one in inside[:1] + inside[-1:]] == [
+        "0",
+        own.get("VZLIB_SHIPPED"),
+    ]
+    assert all(one["VZLIB_USED"] for one in inside)
+    ours = str(repository.folder / "figures")
+    expected = [place, place] if own else [None, ours, None, ours]
+    assert [one["VZLIB_FIGURES"] for one in inside] == expected
+
+
 def test_missing_and_malformed_parameter_files(repository, capfd):
     repository("01_first")
     with pytest.raises(ValueError, match=r"paper\.yaml is missing"):
@@ -221,7 +264,7 @@ def test_the_kernel_is_this_interpreter_whatever_the_machine_has_registered(tmp_
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     before = dict(os.environ)
     assert KernelSpecManager().get_kernel_spec("python3").argv == ["other"]
-    with reproduce.own_kernel():
+    with kernel.own_kernel():
         assert KernelSpecManager().get_kernel_spec("python3").argv[0] == sys.executable
         assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
         assert not list(Path(os.environ["IPYTHONDIR"]).glob("**/startup/*.py"))
@@ -242,10 +285,10 @@ def test_notebooks_run_whatever_folder_is_for_temporary_files(repository, bad, m
 
 
 def test_a_place_for_sockets_is_needed(monkeypatch, tmp_path):
-    monkeypatch.setattr(reproduce.os, "access", lambda place, mode: False)
+    monkeypatch.setattr(kernel.os, "access", lambda place, mode: False)
     with (
         pytest.raises(ValueError, match=r"TMPDIR='.*' is no place for the sockets .* at most 77 l"),
-        reproduce.own_kernel(),
+        kernel.own_kernel(),
     ):
         pass
 

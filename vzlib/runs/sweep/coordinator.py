@@ -16,6 +16,7 @@ from pathlib import Path
 from vzlib import results
 from vzlib.paths import REPOSITORY
 from vzlib.results import durable
+from vzlib.runs.environment import variables
 from vzlib.runs.sweep import frozen, places, sweep_file
 from vzlib.runs.sweep.cluster import Slurm
 from vzlib.runs.sweep.progress import RETRIES, Progress, state_of
@@ -53,14 +54,14 @@ def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
         print(f"{sweep.name}: {len(sweep.points)} points, {len(missing)} to compute", flush=True)
         version = _drawing(sweep, place)
         copy = _freeze(sweep, place)
-        _share(slurm.cpus if slurm else max(1, (os.cpu_count() or 1) // jobs))
-        if missing:
-            plan = _plan(sweep, missing, place, copy)
-            with Progress(place, sweep.points) as progress:
-                _snakemake(place, plan, jobs, slurm, progress)
-        failures = list(_failures(sweep, place))
-        if version and not failures:
-            failures += _draw(sweep, place, copy, version)
+        with variables(_shared(slurm.cpus if slurm else max(1, (os.cpu_count() or 1) // jobs))):
+            if missing:
+                plan = _plan(sweep, missing, place, copy)
+                with Progress(place, sweep.points) as progress:
+                    _snakemake(place, plan, jobs, slurm, progress)
+            failures = list(_failures(sweep, place))
+            if version and not failures:
+                failures += _draw(sweep, place, copy, version)
         return failures
 
 
@@ -96,9 +97,9 @@ def _freeze(sweep: Sweep, place: Path) -> Path:
     return copy
 
 
-def _share(threads: int) -> None:
-    """Let the processes that this one starts use the same store and so many threads."""
-    os.environ |= {
+def _shared(threads: int) -> dict[str, str]:
+    """Lets the processes that this one starts use the same store and so many threads."""
+    return {
         "VZLIB_RESULTS": str(results.location()),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
     }
@@ -129,11 +130,9 @@ def _plan(sweep: Sweep, missing: list[Point], place: Path, copy: Path) -> Path:
 def _snakemake(place: Path, plan: Path, jobs: int, slurm: Slurm | None, progress: Progress) -> None:
     """Let Snakemake run the jobs of a plan, in this process, its output going to a file."""
     # What the user set up for other workflows would turn this run into another.
-    os.environ.pop("SNAKEMAKE_PROFILE", None)
+    changes: dict[str, str | None] = {"SNAKEMAKE_PROFILE": None}
     if not _home_is_writable():  # for what Snakemake caches
-        os.environ["XDG_CACHE_HOME"] = str(place / "cache")
-    from snakemake.cli import main
-
+        changes["XDG_CACHE_HOME"] = str(place / "cache")
     options = ["--snakefile", str(plan.parent / "Snakefile"), "--directory", str(place)]
     options += ["--config", f"plan={plan.name}", "--keep-going", "--rerun-incomplete", "--nolock"]
     options += ["--retries", str(RETRIES), "--profile", "none", "--workflow-profile", "none"]
@@ -142,7 +141,9 @@ def _snakemake(place: Path, plan: Path, jobs: int, slurm: Slurm | None, progress
     stop = signal.signal(signal.SIGINT, lambda *_: progress.interrupt())
     here = Path.cwd()
     try:
-        with _into(place / "snakemake.log"):
+        with variables(changes), _into(place / "snakemake.log"):
+            from snakemake.cli import main  # as it is imported it may read what is set
+
             main(options)
     except SystemExit:
         pass  # what failed is read from the records
@@ -175,19 +176,23 @@ def _drawing(sweep: Sweep, place: Path) -> str:
 
 def _draw(sweep: Sweep, place: Path, copy: Path, version: str) -> list[str]:
     """Run the notebook once more, on stored results only; its figures go to `<run>/figures`."""
-    from vzlib.runs import reproduce
+    from vzlib.runs import kernel
 
     (place / "figures").mkdir(exist_ok=True)
-    os.environ |= {"VZLIB_STORE_ONLY": "1", "VZLIB_FIGURES": str(place / "figures")}
+    changes = {"VZLIB_STORE_ONLY": "1", "VZLIB_FIGURES": str(place / "figures")}
     notebook, cwd = copy / "notebooks" / sweep.notebook.name, sweep.notebook.parent
     published = place / sweep.notebook.name
     # What fails is in the notebook; a kernel that ends may upset the sockets it talked through.
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     try:
-        with _into(place / "snakemake.log"), reproduce.own_kernel(code=copy) as config:
-            reproduce.execute(notebook, sweep.draw or {}, published, config, cwd=cwd)
+        with (
+            variables(changes),
+            _into(place / "snakemake.log"),
+            kernel.own_kernel(code=copy) as config,
+        ):
+            kernel.execute(notebook, sweep.draw or {}, published, config, cwd=cwd)
     except Exception as error:
-        failure = f"{sweep.notebook.stem} drawing, {reproduce.explain(error)}"
+        failure = f"{sweep.notebook.stem} drawing, {kernel.explain(error)}"
         if getattr(error, "ename", "") == results.MissingResult.__name__:
             again = f"remove {place / 'points'} and start again"
             failure += f"; the grid lacks it, or the store lost it: then {again}"

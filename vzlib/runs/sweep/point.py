@@ -24,7 +24,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
 from vzlib.results import durable
-from vzlib.runs import reproduce
+from vzlib.runs.environment import variables
+from vzlib.runs.kernel import as_it_is, execute, explain, own_kernel
 from vzlib.runs.sweep.places import code_lock, lock, published, record
 
 
@@ -40,15 +41,15 @@ def run_job(plan_file: Path, job: str, attempt: int = 1) -> int:
     failed = 0
     with (
         durable.try_lock(code_lock(run, plan_file.parent), shared=True),
-        reproduce.own_kernel() as config,
+        own_kernel() as config,
         tempfile.TemporaryDirectory() as figures,
+        variables({"VZLIB_FIGURES": figures}),  # those of single points are in their notebooks
+        _kernel(config) as kernel,
     ):
-        os.environ["VZLIB_FIGURES"] = figures  # those of single points are in their notebooks
-        with _kernel(config) as kernel:
-            for label in labels:
-                with durable.locked(lock(run, label), label):
-                    if not published(run, label).exists():
-                        failed += not _execute(plan, label, attempt, config, kernel)
+        for label in labels:
+            with durable.locked(lock(run, label), label):
+                if not published(run, label).exists():
+                    failed += not _execute(plan, label, attempt, config, kernel)
     if not failed:
         durable.write_whole(run / "marks" / job, "")
     return failed
@@ -66,9 +67,9 @@ def _execute(
         _forget_variables(kernel, config)
         values, place = plan["points"][label], published(run, label)
         cwd = Path(plan["cwd"])
-        reproduce.execute(Path(plan["notebook"]), values, place, config, cwd=cwd, km=kernel)
+        execute(Path(plan["notebook"]), values, place, config, cwd=cwd, km=kernel)
     except Exception as error:
-        _write(run, label, {**state, "state": "failed", "error": reproduce.explain(error)})
+        _write(run, label, {**state, "state": "failed", "error": explain(error)})
         return False
     _write(run, label, {**state, "state": "done", "seconds": round(time.time() - start, 1)})
     return True
@@ -100,7 +101,7 @@ def _forget_variables(kernel: AsyncKernelManager, config: Config) -> None:
         nbformat.write(new_notebook(cells=[new_code_cell("%reset -f")]), path)
         quiet: dict[str, Any] = {"progress_bar": False, "kernel_name": "python3"}
         papermill.execute_notebook(
-            reproduce.as_it_is(path), None, language="python", km=kernel, config=config, **quiet
+            as_it_is(path), None, language="python", km=kernel, config=config, **quiet
         )
 
 

@@ -1,13 +1,15 @@
 """One procedural scene: objects on a photograph, of which everything is known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from vzlib.scenes import sprites
 from vzlib.scenes.photographs import PHOTOGRAPHS, Split, backgrounds
+
+T = TypeVar("T")
 
 VERSION = 1  # raised with every change that changes the bytes of a scene or its questions
 PATCH = 8  # pixels; objects are aligned to this grid to within one pixel
@@ -97,6 +99,21 @@ def stream(split: Split, seed: int, index: int, purpose: int) -> Iterator[float]
         yield from generator.random(256).tolist()
 
 
+def pick(options: Sequence[T], uniform: Iterator[float]) -> T:
+    """One of several, each as likely."""
+    return options[int(next(uniform) * len(options))]
+
+
+def check(index: int, split: Split, seed: int, grid: int) -> None:
+    """Raise ValueError if the split is unknown, a number negative or the grid outside 12..24."""
+    if split not in PHOTOGRAPHS:
+        raise ValueError(f"split {split!r} is unknown; allowed: {', '.join(PHOTOGRAPHS)}")
+    if index < 0 or seed < 0:
+        raise ValueError(f"index and seed must be 0 or more, not {index} and {seed}")
+    if not 12 <= grid <= 24:
+        raise ValueError(f"grid must be 12 to 24 patches, not {grid}")
+
+
 def make(index: int, split: Split = "test", *, seed: int = 0, grid: int = 24) -> Scene:
     """Scene number `index` of a split: `grid` by `grid` patches of eight pixels.
 
@@ -105,12 +122,7 @@ def make(index: int, split: Split = "test", *, seed: int = 0, grid: int = 24) ->
     Raises:
         ValueError: if the split is unknown, the index or seed negative, or the grid outside 12..24.
     """
-    if split not in PHOTOGRAPHS:
-        raise ValueError(f"split {split!r} is unknown; allowed: {', '.join(PHOTOGRAPHS)}")
-    if index < 0 or seed < 0:
-        raise ValueError(f"index and seed must be 0 or more, not {index} and {seed}")
-    if not 12 <= grid <= 24:
-        raise ValueError(f"grid must be 12 to 24 patches, not {grid}")
+    check(index, split, seed, grid)
     uniform = stream(split, seed, index, purpose=0)
     image = _background(split, grid * PATCH, uniform)
     objects = _place(_choose(split, grid, uniform), grid, uniform)
@@ -119,8 +131,7 @@ def make(index: int, split: Split = "test", *, seed: int = 0, grid: int = 24) ->
 
 
 def _background(split: Split, side: int, uniform: Iterator[float]) -> np.ndarray:
-    variants = backgrounds(split)
-    photograph = variants[int(next(uniform) * len(variants))]
+    photograph = pick(backgrounds(split), uniform)
     top = int(next(uniform) * (photograph.shape[0] - side + 1))
     left = int(next(uniform) * (photograph.shape[1] - side + 1))
     crop = photograph[top : top + side, left : left + side]
@@ -136,23 +147,23 @@ def _choose(split: Split, grid: int, uniform: Iterator[float]) -> list[tuple[Kin
     signs: list[tuple[Kind, str, int]] = []
     forced = int(next(uniform) * 3)  # every scene holds at least one thing to read
     for number, kind in enumerate(("word", "number", "digit")):
-        pick = next(uniform)
+        chance = next(uniform)
         if number != forced and next(uniform) >= text_share:
             continue
         if kind == "word":
-            signs.append(("word", sprites.WORDS[int(pick * len(sprites.WORDS))], 38))
+            signs.append(("word", sprites.WORDS[int(chance * len(sprites.WORDS))], 38))
         elif kind == "number":
-            signs.append(("number", str(10 + int(pick * 90)), 26))
+            signs.append(("number", str(10 + int(chance * 90)), 26))
         else:
-            signs.append(("digit", str(int(pick * len(sprites.handwritten(split)[1]))), 24))
+            signs.append(("digit", str(int(chance * len(sprites.handwritten(split)[1]))), 24))
     colours, shapes = list(sprites.COLOURS), list(sprites.SHAPES)
     if next(uniform) < 0.4:  # few kinds, so that counts above one are common
-        colours = [colours[int(next(uniform) * 7)] for _ in range(2)]
-        shapes = [shapes[int(next(uniform) * 6)] for _ in range(2)]
+        colours = [pick(colours, uniform) for _ in range(2)]
+        shapes = [pick(shapes, uniform) for _ in range(2)]
     most = 6 if grid > 16 else 4
     things: list[tuple[Kind, str, int]] = []
     for _ in range(1 + int(next(uniform) * most)):
-        colour, shape = (names[int(next(uniform) * len(names))] for names in (colours, shapes))
+        colour, shape = pick(colours, uniform), pick(shapes, uniform)
         things.append(("shape", f"{colour} {shape}", _side(uniform)))
     return signs + sorted(things, key=lambda thing: -thing[2])
 

@@ -10,6 +10,7 @@ from vzlib import scenes
 from vzlib.embedded.dino import align, architecture, decks, held_out, language
 from vzlib.embedded.dino.export import SHARDS, export
 from vzlib.embedded.dino.features import CHUNK, Features
+from vzlib.embedded.pico.architecture import build_tokenizer, words
 from vzlib.models.answer import prompt
 from vzlib.scenes import sheets, things
 from vzlib.training.answers import ABSENT, hidden_states, pack
@@ -34,9 +35,9 @@ def eye():
 
 
 def test_known_words_keep_their_numbers_and_new_ones_follow():
-    known, all_words = architecture.words(), architecture.words(things.vocabulary())
+    known, all_words = words(), words(things.vocabulary())
     assert all_words[: len(known)] == known and len(all_words) == len(set(all_words))
-    tokenizer = architecture.build_tokenizer(things.vocabulary())
+    tokenizer = build_tokenizer(things.vocabulary())
     assert tokenizer.convert_tokens_to_ids(["dog", "hedgehog", "?"]) == [
         all_words.index(word) for word in ("dog", "hedgehog", "?")
     ]

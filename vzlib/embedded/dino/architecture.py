@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import (
     BitImageProcessorPil,
@@ -14,39 +13,13 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
-    PreTrainedTokenizerFast,
 )
 
-from vzlib import scenes
 from vzlib.embedded.dino.tower import GRID, MEAN, PATCH, SIDE, SPREAD
-from vzlib.embedded.pico.architecture import CHAT_TEMPLATE, SPECIAL
+from vzlib.embedded.pico.architecture import CHAT_TEMPLATE, SPECIAL, build_tokenizer
 
 FEATURE_LAYER = -2
 LAYERS = 12  # of the language model as shipped; pico's six and as many inserted between them
-
-
-def words(new: Sequence[str] = ()) -> list[str]:
-    """Every token in the order of its number: pico's, then those of `new` that pico lacks."""
-    return list(dict.fromkeys([*SPECIAL, *scenes.vocabulary(), *new]))
-
-
-def build_tokenizer(new: Sequence[str] = ()) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer over `words(new)`."""
-    numbers = {word: number for number, word in enumerate(words(new))}
-    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", numbers["<s>"])]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        additional_special_tokens=["<image>"],
-        padding_side="left",
-    )
 
 
 def build_image_processor() -> BitImageProcessorPil:

@@ -22,7 +22,6 @@ from vzlib.embedded.dino.align import NAMES, align, known
 from vzlib.embedded.dino.architecture import (
     LAYERS,
     build_llava,
-    build_tokenizer,
     grow,
     take_language_model,
 )
@@ -30,6 +29,7 @@ from vzlib.embedded.dino.distil import distil, pairs
 from vzlib.embedded.dino.features import Features
 from vzlib.embedded.dino.language import StandardisedProjector, Visits, language_loss
 from vzlib.embedded.dino.tower import GRID, config, convert
+from vzlib.embedded.pico.architecture import build_tokenizer
 from vzlib.models.device import device_named
 from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import things

@@ -1,6 +1,7 @@
 """The parts of pico-llava: stock transformers classes, sizes and starting weights."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -42,13 +43,18 @@ VISION = CLIPVisionConfig(
 )
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A word-level tokenizer over the words of `vzlib.scenes`."""
-    words = {word: i for i, word in enumerate([*SPECIAL, *scenes.vocabulary()])}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+def words(new: Sequence[str] = ()) -> list[str]:
+    """Every token in the order of its number: those of `vzlib.scenes`, then the `new` ones."""
+    return list(dict.fromkeys([*SPECIAL, *scenes.vocabulary(), *new]))
+
+
+def build_tokenizer(new: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """A word-level tokenizer over `words(new)`."""
+    numbers = {word: number for number, word in enumerate(words(new))}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", words["<s>"])]
+        single="<s> $A", special_tokens=[("<s>", numbers["<s>"])]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

@@ -5,17 +5,15 @@ there) and "detail" (what is on the bus: a small thing on a large one).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
 
 from vzlib import scenes
-from vzlib.scenes.scene import Question, stream
+from vzlib.scenes.questions import Asked, any_number, by_templates, read, relation
+from vzlib.scenes.scene import Question, pick, stream
 from vzlib.scenes.things import catalogue
 from vzlib.scenes.things.scene import Thing, ThingScene
 
-T = TypeVar("T")
 Things = tuple[Thing, ...]
-Asked = tuple[str, str, tuple[int, ...]] | None
 
 GAP = 28  # pixels by which centres must differ before a relation is asked about
 SMALL, LARGE = 36, 72  # pixels: at most, at least
@@ -42,23 +40,7 @@ def ask(scene: ThingScene, each: int | Mapping[str, int] = 1) -> list[Question]:
     A task of which the scene allows none is left out.
     """
     uniform = stream(scene.split, scene.seed, scene.index + (1 << 32), purpose=1)
-    questions: list[Question] = []
-    for task, template in TASKS.items():
-        asked: dict[str, Question] = {}
-        most = each if isinstance(each, int) else each.get(task, 0)
-        for _ in range(3 * most):
-            found = template(scene.objects, uniform)
-            if found is not None and found[0] not in asked:
-                text, answer, objects = found
-                asked[text] = Question(task, text, answer, objects)
-                if len(asked) == most:
-                    break
-        questions += asked.values()
-    return questions
-
-
-def _pick(options: Sequence[T], uniform: Iterator[float]) -> T:
-    return options[int(next(uniform) * len(options))]
+    return by_templates(TASKS, scene.objects, each, uniform)
 
 
 def _pictures(things: Things) -> list[int]:
@@ -83,12 +65,12 @@ def _existence(things: Things, uniform: Iterator[float]) -> Asked:
     if not pictures or next(uniform) < 0.25:
         return scenes.TASKS["existence"](things, uniform)
     present = {things[i].label for i in pictures}
-    thing = things[_pick(pictures, uniform)]
+    thing = things[pick(pictures, uniform)]
     if next(uniform) < 0.5:
         name, answer = thing.label, "yes"
     else:  # as alike as can be: another of its group
         names = catalogue.names(str(thing.group))
-        name, answer = _pick([n for n in names if n not in present], uniform), "no"
+        name, answer = pick([n for n in names if n not in present], uniform), "no"
     return _is_there(name), answer, tuple(i for i in pictures if things[i].label == name)
 
 
@@ -98,7 +80,7 @@ def _which(things: Things, uniform: Iterator[float]) -> Asked:
     unique = [i for i in pictures if counts[things[i].group] == 1]
     if not unique:
         return None
-    chosen = _pick(unique, uniform)
+    chosen = pick(unique, uniform)
     return f"which {things[chosen].group} is there ?", things[chosen].label, (chosen,)
 
 
@@ -110,10 +92,10 @@ def _attribute(things: Things, uniform: Iterator[float]) -> Asked:
     sized = [i for i in unique if things[i].width <= SMALL or things[i].width >= LARGE]
     kind = next(uniform)
     if coloured and kind < 0.5:
-        chosen = _pick(coloured, uniform)
+        chosen = pick(coloured, uniform)
         return f"what colour is the {things[chosen].label} ?", str(things[chosen].colour), (chosen,)
     if sized and kind < 0.25:
-        chosen = _pick(sized, uniform)
+        chosen = pick(sized, uniform)
         answer = "small" if things[chosen].width <= SMALL else "large"
         return f"{_is_the(things[chosen].label)} small or large ?", answer, (chosen,)
     return scenes.TASKS["attribute"](things, uniform)
@@ -127,50 +109,27 @@ def _counting(things: Things, uniform: Iterator[float]) -> Asked:
         return scenes.TASKS["counting"](things, uniform)
     pictures = _pictures(things)
     groups = {g: [i for i in pictures if things[i].group == g] for g in catalogue.GROUPS}
-    number = _pick(sorted({len(group) for group in groups.values()}), uniform)
-    group = _pick([name for name, group in groups.items() if len(group) == number], uniform)
-    return f"how many {plural(group)} are there ?", str(number), tuple(groups[group])
+    group = any_number(groups, uniform)
+    return f"how many {plural(group)} are there ?", str(len(groups[group])), tuple(groups[group])
 
 
 def _reading(things: Things, uniform: Iterator[float]) -> Asked:
     readable = [
         i for i, t in enumerate(things) if t.on is None and t.kind not in ("shape", "picture")
     ]
-    if not readable:
-        return None
-    chosen = _pick(readable, uniform)
-    text = {
-        "number": "what number is on the sign ?",
-        "word": "what word is on the sign ?",
-        "digit": "which digit is written by hand ?",
-    }[things[chosen].kind]
-    return text, " ".join(scenes.questions.spelled(things[chosen])), (chosen,)
+    return read(readable, things, uniform)
 
 
 def _relation(things: Things, uniform: Iterator[float]) -> Asked:
-    counts = Counter(thing.name for thing in things)
-    unique = [i for i, t in enumerate(things) if counts[t.name] == 1 and t.on is None]
-    axis, words = (0, ("left", "right")) if next(uniform) < 0.5 else (1, ("above", "below"))
-    pairs = [
-        (a, b)
-        for a in unique
-        for b in unique
-        if a != b and abs(things[a].centre[axis] - things[b].centre[axis]) >= GAP
-    ]
-    if not pairs:
-        return None
-    a, b = _pick(pairs, uniform)
-    answer = words[things[a].centre[axis] > things[b].centre[axis]]
-    link = "of the" if axis == 0 else "the"
-    is_the = _is_the(things[a].name)
-    return f"{is_the} {words[0]} or {words[1]} {link} {things[b].name} ?", answer, (a, b)
+    large = [i for i, thing in enumerate(things) if thing.on is None]
+    return relation(large, things, uniform, GAP, _is_the)
 
 
 def _detail(things: Things, uniform: Iterator[float]) -> Asked:
     small = [i for i, thing in enumerate(things) if thing.on is not None]
     if not small:
         return None
-    chosen = _pick(small, uniform)
+    chosen = pick(small, uniform)
     thing = things[chosen]
     host = things[thing.on or 0].label
     if sum(other.label == host for other in things) > 1:

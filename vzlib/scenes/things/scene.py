@@ -1,19 +1,16 @@
 """One scene of the second deck: real things, shapes and signs on a photograph, all of it known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from vzlib.scenes import glyphs, sprites
-from vzlib.scenes.photographs import PHOTOGRAPHS, Split, photographs
-from vzlib.scenes.scene import Scene, SceneObject, stream
+from vzlib.scenes.photographs import Split, photographs
+from vzlib.scenes.scene import Scene, SceneObject, check, pick, stream
 from vzlib.scenes.things import catalogue
-
-T = TypeVar("T")
 
 VERSION = 1  # raised with every change that changes the bytes of a scene or its questions
 PATCH = 14  # pixels; things stand anywhere, the grid means nothing to them
@@ -93,12 +90,7 @@ def make(index: int, split: Split = "test", *, seed: int = 0, grid: int = 24) ->
     Raises:
         ValueError: if the split is unknown, the index or seed negative, or the grid outside 12..24.
     """
-    if split not in PHOTOGRAPHS:
-        raise ValueError(f"split {split!r} is unknown; allowed: {', '.join(PHOTOGRAPHS)}")
-    if index < 0 or seed < 0:
-        raise ValueError(f"index and seed must be 0 or more, not {index} and {seed}")
-    if not 12 <= grid <= 24:
-        raise ValueError(f"grid must be 12 to 24 patches, not {grid}")
+    check(index, split, seed, grid)
     uniform = stream(split, seed, index + _OWN_STREAM, purpose=0)
     image = _background(split, grid * PATCH, uniform)
     placed = _place(_choose(split, grid, uniform), grid * PATCH, uniform)
@@ -122,7 +114,7 @@ def _backgrounds(split: Split) -> tuple[Image.Image, ...]:
 
 
 def _background(split: Split, side: int, uniform: Iterator[float]) -> np.ndarray:
-    photograph = _pick(_backgrounds(split), uniform)
+    photograph = pick(_backgrounds(split), uniform)
     left = int(next(uniform) * (photograph.width - side + 1))
     top = int(next(uniform) * (photograph.height - side + 1))
     crop = photograph.crop((left, top, left + side, top + side))
@@ -136,44 +128,40 @@ def _background(split: Split, side: int, uniform: Iterator[float]) -> np.ndarray
     return (np.multiply(np.asarray(crop), brightness, dtype=np.uint16) >> 8).astype(np.uint8)
 
 
-def _pick(options: Sequence[T], uniform: Iterator[float]) -> T:
-    return options[int(next(uniform) * len(options))]
-
-
 def _choose(split: Split, grid: int, uniform: Iterator[float]) -> list[Thing]:
     """What the scene holds, largest first, not placed yet."""
     things = []
     forced = int(next(uniform) * 3)  # one thing to read at least, where there is a place for it
     for number, kind in enumerate(("word", "number", "digit")):
-        pick, size = next(uniform), next(uniform)
+        chance, size = next(uniform), next(uniform)
         if number == forced or next(uniform) < 0.3:
-            things.append(_sign(kind, pick, SIGN_SCALES[size < 0.35], split))
+            things.append(_sign(kind, chance, SIGN_SCALES[size < 0.35], split))
     small_world = next(uniform) < 0.4  # few kinds, so that counts above one are common
     groups: tuple[str, ...] = catalogue.GROUPS
     colours: tuple[str, ...] = tuple(sprites.COLOURS)
     shapes: tuple[str, ...] = sprites.SHAPES
     if small_world:
-        groups = tuple(_pick(groups, uniform) for _ in range(2))
-        colours = tuple(_pick(colours, uniform) for _ in range(2))
-        shapes = tuple(_pick(shapes, uniform) for _ in range(2))
+        groups = tuple(pick(groups, uniform) for _ in range(2))
+        colours = tuple(pick(colours, uniform) for _ in range(2))
+        shapes = tuple(pick(shapes, uniform) for _ in range(2))
     most = 5 if grid > 16 else 3
     for _ in range(1 + int(next(uniform) * most)):
         things.append(_picture(groups, split, _side(grid, uniform), uniform))
     for _ in range(int(next(uniform) * (4 if grid > 16 else 3))):
-        colour, shape, side = _pick(colours, uniform), _pick(shapes, uniform), _side(grid, uniform)
+        colour, shape, side = pick(colours, uniform), pick(shapes, uniform), _side(grid, uniform)
         things.append(Thing("shape", f"{colour} {shape}", 0, 0, side, side, colour, shape))
     return sorted(things, key=lambda thing: -thing.width * thing.height)
 
 
-def _sign(kind: str, pick: float, scale: int, split: Split) -> Thing:
+def _sign(kind: str, chance: float, scale: int, split: Split) -> Thing:
     if kind == "digit":
         labels, side = sprites.handwritten(split)[1], 14 * scale
-        sample = int(pick * len(labels))
+        sample = int(chance * len(labels))
         return Thing(kind, str(labels[sample]), 0, 0, side, side, sample=sample)
     if kind == "word":
-        label = sprites.WORDS[int(pick * len(sprites.WORDS))]
+        label = sprites.WORDS[int(chance * len(sprites.WORDS))]
     else:
-        label = str(10 + int(pick * 90))
+        label = str(10 + int(chance * 90))
     height, width = _plate(label, scale).shape
     return Thing(kind, label, 0, 0, width, height)
 
@@ -184,10 +172,10 @@ def _plate(text: str, scale: int) -> np.ndarray:
 
 
 def _picture(groups: tuple[str, ...], split: Split, side: int, uniform: Iterator[float]) -> Thing:
-    group = _pick(groups, uniform)
-    name = _pick(catalogue.names(group), uniform)
-    entry = _pick([e for e in catalogue.entries() if e.name == name], uniform)
-    point = _pick(entry.pictures[split], uniform)
+    group = pick(groups, uniform)
+    name = pick(catalogue.names(group), uniform)
+    entry = pick([e for e in catalogue.entries() if e.name == name], uniform)
+    point = pick(entry.pictures[split], uniform)
     return Thing("picture", name, 0, 0, side, side, colour=entry.colour, group=group,
                  picture=point, mirrored=next(uniform) < 0.5)  # fmt: skip
 
@@ -220,7 +208,7 @@ def _details(placed: list[Thing], split: Split, uniform: Iterator[float]) -> lis
     hosts = [i for i, t in enumerate(placed) if t.kind == "picture" and t.width >= HOST]
     if not hosts or next(uniform) < 0.35:
         return []
-    number = _pick(hosts, uniform)
+    number = pick(hosts, uniform)
     host, kind, side = placed[number], next(uniform), SMALLEST + int(next(uniform) * 8)
     if kind < 0.4:
         small = _picture(catalogue.GROUPS, split, side, uniform)
@@ -229,7 +217,7 @@ def _details(placed: list[Thing], split: Split, uniform: Iterator[float]) -> lis
     elif kind < 0.7:
         small = _sign("number", next(uniform), 2, split)
     else:
-        colour, shape = _pick(list(sprites.COLOURS), uniform), _pick(sprites.SHAPES, uniform)
+        colour, shape = pick(list(sprites.COLOURS), uniform), pick(sprites.SHAPES, uniform)
         small = Thing("shape", f"{colour} {shape}", 0, 0, side, side, colour, shape)
     room = (host.width - small.width, host.height - small.height)
     left, top = (int(length * (0.2 + 0.6 * next(uniform))) for length in room)

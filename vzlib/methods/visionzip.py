@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch.nn.functional import pad
 
 from vzlib.methods.before import NOTHING, Before, Further, check_retain, sources_of
 from vzlib.methods.method import Count, Share
-from vzlib.tokens import Budget, merge_contextual, select_dominant
+from vzlib.tokens import Budget, ZippedTokens, select_and_merge
 from vzlib.tokens.budget import PAPER_DOMINANT, PAPER_TOTAL
 from vzlib.tokens.evidence import Encoded, Reduced
 from vzlib.tokens.merging import MergeRule, Similarity, Spacing, take_tokens
@@ -62,26 +63,20 @@ class VisionZip(Before):
             part[:, left_out:] for part in (encoded.hidden, scores, encoded.keys)
         )
         check_retain(retain, hidden.shape[1], "tokens")
-        budget = self.budget(retain, has_cls)
-        kept = select_dominant(scores, budget.dominant, cls=budget.cls)
-        contextual, targets, assignment = merge_contextual(
+        zipped = select_and_merge(
             hidden,
+            scores,
             hidden if self.compared == "hidden" else keys,
-            kept,
-            budget.contextual,
+            self.budget(retain, has_cls),
             self.merge,
             similarity=self.similarity,
             spacing=self.spacing,
         )
-        places = torch.cat([kept, targets], dim=1)
-        sources = sources_of(places, hidden.shape[1])
         if self.compared == "nothing":
-            contextual = take_tokens(hidden, targets)
-        else:
-            sources = torch.where(assignment < 0, sources, assignment + budget.dominant)
-        tokens = torch.cat([take_tokens(hidden, kept), contextual], dim=1)
-        dropped = sources.new_full((len(sources), left_out), -1)
-        return Reduced(tokens, places + left_out, torch.cat([dropped, sources], dim=1))
+            tokens = take_tokens(hidden, torch.cat([zipped.kept, zipped.targets], dim=1))
+            nowhere = torch.full_like(zipped.assignment, -1)
+            zipped = zipped._replace(tokens=tokens, assignment=nowhere)
+        return reduced(zipped, left_out)
 
     def _scores(self, further: Further) -> torch.Tensor:
         received = further.received
@@ -91,3 +86,12 @@ class VisionZip(Before):
                 f"layer={self.layer} must be between 1 and {received.shape[1]}, the tower's blocks"
             )
         return received[:, self.layer - 1]
+
+
+def reduced(zipped: ZippedTokens, left_out: int) -> Reduced:
+    """The same, told as of any method. left_out: tokens at the front that were not offered."""
+    places = torch.cat([zipped.kept, zipped.targets], dim=1)
+    sources = sources_of(places, zipped.assignment.shape[1])
+    merged = zipped.assignment + zipped.kept.shape[1]
+    sources = torch.where(zipped.assignment < 0, sources, merged)
+    return Reduced(zipped.tokens, places + left_out, pad(sources, (left_out, 0), value=-1))

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from vzlib.methods.before import Before, Further, sources_of
+from vzlib.methods.before import Before, Further
+from vzlib.methods.visionzip import reduced
 from vzlib.models.question import Frame, asked_here
 from vzlib.models.tower_parts import has_cls
 from vzlib.models.towers import received_by_layer
@@ -92,16 +93,15 @@ class ByMethod:
         if "text" in needs:
             text, words = asked_here(core, self.frame, self.total, len(evidence.hidden))
             found |= {"text": text, "words": words}
-        reduced = self.method.reduce(
+        made = self.method.reduce(
             evidence,
             self.total,
             has_cls=has_cls(looked.tower),
             seed=self.seed,
             further=Further(**found),
         )
-        kept = reduced._replace(tokens=reduced.tokens.detach())
-        _tell(core, evidence.scores, reduced, kept)
-        return reduced.tokens
+        _tell(core, evidence.scores, made, made._replace(tokens=made.tokens.detach()))
+        return made.tokens
 
 
 Reduction = ByBudget | ByMethod
@@ -123,13 +123,7 @@ def last_reduced(core: nn.Module) -> Reduced | None:
     last = _last.get(core)
     if last is None or isinstance(last, Reduced):
         return last
-    zipped, cut = last
-    places = torch.cat([zipped.kept, zipped.targets], dim=1)
-    sources = sources_of(places, zipped.assignment.shape[1])
-    merged = zipped.assignment + zipped.kept.shape[1]
-    sources = torch.where(zipped.assignment < 0, sources, merged)
-    left_out = sources.new_full((len(sources), cut), -1)
-    return Reduced(zipped.tokens, places + cut, torch.cat([left_out, sources], dim=1))
+    return reduced(*last)
 
 
 @contextmanager

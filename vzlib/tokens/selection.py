@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vzlib.tokens.budget import Budget, BudgetError
-from vzlib.tokens.merging import MergeRule, merge_contextual, take_tokens
+from vzlib.tokens.merging import MergeRule, Similarity, Spacing, merge_contextual, take_tokens
 
 
 class ZippedTokens(NamedTuple):
@@ -33,13 +33,15 @@ def select_and_merge(
     budget: Budget,
     merge: MergeRule = "code",
     *,
+    similarity: Similarity = "cosine",
+    spacing: Spacing = "stride",
     validate: bool = False,
 ) -> ZippedTokens:
     """VisionZip: keep the dominant tokens, merge the rest (Algorithms 1-3, released code).
 
     hidden: [B, S, D], encoder features. scores: [B, S], received attention.
     keys: [B, S, d], averaged over heads.
-    merge: "code" or "paper", see `merge_contextual`.
+    merge: "code" or "paper"; this, `similarity` and `spacing` are those of `merge_contextual`.
     validate: look for NaN and infinity first. Off by default, since it makes the host wait for the
         device; callers check once where data enters.
     Raises BudgetError when the budget exceeds S, ValueError for arguments that do not fit.
@@ -49,7 +51,9 @@ def select_and_merge(
     if validate:
         check_finite(hidden=hidden, scores=scores, keys=keys)
     kept = select_dominant(scores, budget.dominant, cls=budget.cls)
-    contextual, targets, assignment = merge_contextual(hidden, keys, kept, budget.contextual, merge)
+    contextual, targets, assignment = merge_contextual(
+        hidden, keys, kept, budget.contextual, merge, similarity=similarity, spacing=spacing
+    )
     tokens = torch.cat([take_tokens(hidden, kept), contextual], dim=1)
     return ZippedTokens(tokens, kept, targets, assignment)
 

@@ -55,9 +55,10 @@ def test_what_llava_says_of_a_model():
     assert (llava.layer(core), llava.layer(core, -1), llava.layer(core, (3,))) == (-2, -1, 3)
     inputs = tiny.batch(processor)
     assert llava.stock_count(core) == (inputs["input_ids"] == 4).sum() / 2
-    for several in ([-2, -1], [], [[-2]], "-2", -2.0):
-        with pytest.raises(ValueError, match=r"vision_feature_layer=.*one whole number"):
-            llava.layer(core, several)
+    assert llava.layer(core, [1, -2]) == -2  # several side by side: the deepest rates
+    for wrong in ([], [[-2]], "-2", -2.0, [-1, -2], [-2, -2], [True], [0, -2]):
+        with pytest.raises(ValueError, match="layer"):
+            llava.layer(core, wrong)
 
 
 def test_too_many_placeholders_are_told_in_tokens_whatever_stock_raises():

@@ -306,14 +306,44 @@ def test_unknown_model_is_refused_by_name(shared):
         vzlib.zip_model(model.model.language_model, processor, retain=64)
 
 
-def test_several_feature_layers_are_refused():
+def two_layers(image_size=48):
+    """A LLaVA that reads two layers side by side."""
+    model, processor = tiny.llava(image_size=image_size)
+    model.config.vision_feature_layer = [1, -2]
+    first = model.model.multi_modal_projector.linear_1
+    torch.manual_seed(0)
+    model.model.multi_modal_projector.linear_1 = torch.nn.Linear(
+        2 * first.in_features, first.out_features
+    )
+    return model.eval(), processor
+
+
+def test_features_of_several_layers_are_reduced_together():
+    model, processor = two_layers()
+    tower, inputs = model.model.vision_tower, tiny.batch(processor)
+    with torch.no_grad():
+        stock = logits(model, inputs)
+        states = tower(inputs["pixel_values"], output_hidden_states=True).hidden_states
+        encoded = encode(tower, inputs["pixel_values"], layer=-2, beside=(1,))
+        assert torch.equal(encoded.hidden, torch.cat([states[1], states[-2]], dim=-1))
+        assert torch.equal(encoded.scores, encode(tower, inputs["pixel_values"]).scores)
+        compiled = torch.compile(encode, backend="eager", fullgraph=True)
+        torch.testing.assert_close(
+            compiled(tower, inputs["pixel_values"], beside=(1,)).hidden, encoded.hidden
+        )
+        with vzlib.zip_model(model, processor, retain=36, method="vanilla") as zipped:
+            assert torch.equal(logits(model, tiny.batch(zipped.processor)), stock)
+        with vzlib.zip_model(model, processor, retain=8) as zipped:
+            assert not torch.equal(logits(model, tiny.batch(zipped.processor))[:, -1], stock[:, -1])
+        assert torch.equal(logits(model, inputs), stock)
+
+
+def test_wrong_feature_layers_are_refused():
     model, processor = tiny.llava(image_size=48)
-    model.config.vision_feature_layer = [-2, -1]
-    with pytest.raises(ValueError, match=r"vision_feature_layer=\[-2, -1\].*one whole number"):
-        vzlib.zip_model(model, processor, retain=8)
-    model.config.vision_feature_layer = 0
-    with pytest.raises(ValueError, match="layer 0 has no attention"):
-        vzlib.zip_model(model, processor, retain=8)
+    for wrong, told in (([-1, -2], "deepest, which rates, last"), (0, "layer 0 has no attention")):
+        model.config.vision_feature_layer = wrong
+        with pytest.raises(ValueError, match=told):
+            vzlib.zip_model(model, processor, retain=8)
 
 
 def test_feature_layer_of_a_call_counts():
@@ -323,8 +353,8 @@ def test_feature_layer_of_a_call_counts():
         default, other = model(**inputs), model(**inputs, vision_feature_layer=-1)
         assert not torch.equal(default.logits, other.logits)
         assert torch.equal(default.logits, model(**inputs, vision_feature_layer=3).logits)
-        with pytest.raises(ValueError, match="several layers"):
-            model(**inputs, vision_feature_layer=[-2, -1])
+        with pytest.raises(ValueError, match="deepest"):
+            model(**inputs, vision_feature_layer=[-1, -2])
 
 
 def test_features_that_are_not_finite_are_refused():

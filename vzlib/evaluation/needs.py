@@ -29,7 +29,7 @@ def of_images(
         encoded = known.encoded
         found = {"received": known.received, "received_from_all": known.received_from_all}
     else:
-        encoded = encode(loaded.tower, pixels, layer=loaded.layer)
+        encoded = encode(loaded.tower, pixels, layer=loaded.layer, beside=loaded.beside)
         if "received" in needs:
             found["received"] = received_by_layer(loaded.tower, pixels)
         if "received_from_all" in needs:

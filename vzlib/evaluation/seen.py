@@ -32,13 +32,13 @@ def seen(loaded: Loaded, pixels: Tensor) -> Seen:
     """
     folder = _folder(loaded)
     if folder is None:
-        return look_closely(loaded.tower, pixels, layer=loaded.layer)
+        return look_closely(loaded.tower, pixels, layer=loaded.layer, beside=loaded.beside)
     files = [folder / f"{digest}.safetensors" for digest in _digests(pixels)]
     found = {file: _read(file) for file in files}
     missing = [place for place, file in enumerate(files) if found[file] is None]
     at_once = 1 if pixels.device.type == "cpu" else len(missing) or 1
     for places in (missing[i : i + at_once] for i in range(0, len(missing), at_once)):
-        looked = look_closely(loaded.tower, pixels[places], layer=loaded.layer)
+        looked = look_closely(loaded.tower, pixels[places], layer=loaded.layer, beside=loaded.beside)
         for number, place in enumerate(places):
             found[files[place]] = own = Seen(*(part[number : number + 1] for part in looked))
             _write(files[place], own)
@@ -52,7 +52,8 @@ def _folder(loaded: Loaded) -> Path | None:
     """Where what this model saw is kept; the weights, the layer and the code that looks decide."""
     if loaded.checkpoint is None:
         return None
-    told = f"{identity(loaded.checkpoint)} {loaded.layer} {sources.fingerprint(look_closely)}"
+    layers = f"{loaded.beside} {loaded.layer}"
+    told = f"{identity(loaded.checkpoint)} {layers} {sources.fingerprint(look_closely)}"
     return results.location() / "seen" / hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 

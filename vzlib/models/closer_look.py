@@ -1,12 +1,13 @@
 """One pass of a tower for all that any method asks of it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vzlib.models.tower_parts import blocks_of, depth_of, has_cls
+from vzlib.models.tower_parts import blocks_of, depth_of, depths_beside, has_cls
 from vzlib.models.tower_pass import Told, run
 from vzlib.models.towers import without_registers
 from vzlib.tokens import received_attention
@@ -31,13 +32,16 @@ class Seen(NamedTuple):
         return Encoded(self.hidden, self.scores, self.keys)
 
 
-def look_closely(tower: nn.Module, *inputs: Tensor, layer: int = -2) -> Seen:
+def look_closely(
+    tower: nn.Module, *inputs: Tensor, layer: int = -2, beside: Sequence[int] = ()
+) -> Seen:
     """What `encode` and `received_by_layer` tell, by CLS and by all tokens, in one pass.
 
     Every block runs, and the mean over all queries is taken in each, which costs some 40 % more
     than `encode` alone. No attention map is stored. Arguments and errors as of `encode`.
     """
     depth, blocks = depth_of(tower, layer), range(len(blocks_of(tower)))
+    depths = depths_beside(tower, layer, beside)
     by_cls: dict[int, Tensor] = {}
     by_all: dict[int, Tensor] = {}
     keys_read: list[Tensor] = []
@@ -51,7 +55,14 @@ def look_closely(tower: nn.Module, *inputs: Tensor, layer: int = -2) -> Seen:
 
     told: dict[int, Told] = {index: partial(tell, index) for index in blocks}
     hidden, _ = run(
-        tower, inputs, None, depth=depth, told=told, first_only=False, output_hidden_states=True
+        tower,
+        inputs,
+        None,
+        depth=depth,
+        told=told,
+        first_only=False,
+        beside=depths,
+        output_hidden_states=True,
     )
     from_all = torch.stack([by_all[index] for index in blocks], dim=1)
     received = torch.stack([by_cls[index] for index in blocks], dim=1) if by_cls else from_all

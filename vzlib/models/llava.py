@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vzlib.models.reduction import Looked, Reduction
-from vzlib.models.tower_parts import blocks_of, depth_of, token_count
+from vzlib.models.tower_parts import blocks_of, layers_read, token_count
 from vzlib.models.towers import encode_as_asked
 
 MODELS: tuple[str, ...] = ("LlavaForConditionalGeneration", "LlavaModel")
@@ -30,15 +30,12 @@ def tower(core: Any) -> nn.Module:
 
 
 def layer(core: Any, asked: Any = None) -> int:
+    return _layers(core, asked)[-1]
+
+
+def _layers(core: Any, asked: Any) -> tuple[int, ...]:
     asked = core.config.vision_feature_layer if asked is None else asked
-    only = asked[0] if isinstance(asked, list | tuple) and len(asked) == 1 else asked
-    if not isinstance(only, int) or isinstance(only, bool):
-        raise ValueError(
-            f"vision_feature_layer={asked!r}: features of several layers cannot be zipped, as each "
-            "layer rates tokens differently; give one whole number, such as -2"
-        )
-    depth_of(core.vision_tower, only)
-    return only
+    return layers_read(core.vision_tower, asked)
 
 
 def projector(core: Any) -> nn.Module:
@@ -74,9 +71,10 @@ def image_features(
             f"vision_feature_select_strategy={vision_feature_select_strategy!r} must be 'default' "
             "or 'full'"
         )
-    seen, read = core.vision_tower, layer(core, vision_feature_layer)
+    seen = core.vision_tower
+    *beside, read = _layers(core, vision_feature_layer)
     options.setdefault("output_attentions", seen.config.output_attentions)
-    evidence, output = encode_as_asked(seen, pixel_values, layer=read, **options)
+    evidence, output = encode_as_asked(seen, pixel_values, layer=read, beside=beside, **options)
     tokens = reduction(core, evidence, Looked(seen, (pixel_values,), projector(core)))
     features: Any = list(projector(core)(tokens))  # transformers declares a tensor
     reduced = BaseModelOutputWithPooling(

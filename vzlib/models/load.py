@@ -16,7 +16,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from vzlib.models.checkpoint import Checkpoint, resolve, stamp
 from vzlib.models.hub import LoadError, first_line
-from vzlib.models.tower_parts import depth_of, has_cls, token_count
+from vzlib.models.tower_parts import has_cls, layers_read, token_count
 
 # Any one file of each row does.
 PARTS = {
@@ -55,13 +55,14 @@ class Loaded:
     def layer(self) -> int:
         """Index into the tower's `hidden_states` of the layer that the language model reads.
 
-        Raises ValueError for a model that reads several.
+        Of several, the deepest.
         """
-        layer = self.model.config.vision_feature_layer
-        if isinstance(layer, list | tuple) and len(layer) == 1:
-            (layer,) = layer
-        depth_of(self.tower, layer)
-        return layer
+        return layers_read(self.tower, self.model.config.vision_feature_layer)[-1]
+
+    @property
+    def beside(self) -> tuple[int, ...]:
+        """The other layers that it reads, whose features stand in front."""
+        return layers_read(self.tower, self.model.config.vision_feature_layer)[:-1]
 
     @property
     def has_cls(self) -> bool:

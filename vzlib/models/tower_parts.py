@@ -1,6 +1,6 @@
 """The vision towers that are supported, and where each class keeps its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -81,6 +81,29 @@ def depth_of(tower: nn.Module, layer: int) -> int:
             f"and -{blocks} to -1"
         )
     return layer % (blocks + 1)
+
+
+def depths_beside(tower: nn.Module, layer: int, beside: Sequence[int]) -> tuple[int, ...]:
+    """The same of layers that are read beside `layer`. Raises ValueError unless they are before."""
+    depth, depths = depth_of(tower, layer), tuple(depth_of(tower, each) for each in beside)
+    if any(each >= depth for each in depths) or len(set(depths)) < len(depths):
+        raise ValueError(
+            f"layers {[*beside, layer]} are read together: each must be named once and the deepest, "
+            "which rates, last"
+        )
+    return depths
+
+
+def layers_read(tower: nn.Module, asked: Any) -> tuple[int, ...]:
+    """The layers that LLaVA's `vision_feature_layer` names, one or several side by side.
+
+    The last of several is the deepest, and rates the tokens. Raises ValueError for anything else.
+    """
+    layers = tuple(asked) if isinstance(asked, list | tuple) else (asked,)
+    if not layers:
+        raise ValueError(f"vision_feature_layer={asked!r} names no layer; give one, such as -2")
+    depths_beside(tower, layers[-1], layers[:-1])
+    return layers
 
 
 def blocks_of(tower: nn.Module) -> nn.ModuleList:

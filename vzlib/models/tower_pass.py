@@ -48,6 +48,7 @@ def run(
     depth: int,
     told: dict[int, Told],
     first_only: bool,
+    beside: tuple[int, ...] = (),
     **options: Any,
 ) -> tuple[Tensor, Any]:
     """Output [B, S, D] of the first `depth` blocks, and what the tower returned with it.
@@ -55,6 +56,7 @@ def run(
     inputs: what the tower takes, as `Family.inputs` says. valid: [B, S], its padding mask.
     told: for each block that rates, by index, what is told of it as soon as it ran.
     first_only: whether the first token alone rates.
+    beside: smaller depths, whose outputs stand in front of it in the last dimension, [B, S, F * D].
     options: further arguments of the tower. Where they ask for hidden states or attentions, every
     block runs; else `hidden_states` holds the one at `depth` alone, as transformers leaves it, and
     the rest of what the tower returns is of that layer too. `torch.compile` passes options over.
@@ -70,11 +72,13 @@ def run(
         depth=depth,
         told=told,
         first_only=first_only,
+        beside=beside,
         **NOTHING_ELSE,
     )
     if torch.compiler.is_compiling() or _is_compiled(tower):
         hidden = loop()
-        states = _some({depth: hidden}, None, depth, len(blocks) + 1)
+        last = hidden[..., -tower.config.hidden_size :]
+        states = _some({depth: last}, None, depth, len(blocks) + 1)
         return hidden, BaseModelOutputWithPooling(last_hidden_state=hidden, hidden_states=states)
     named: dict[str, Tensor | None] = dict(zip(family.inputs, inputs, strict=True))
     if family.mask is not None:
@@ -85,19 +89,24 @@ def run(
     whole = whole or not is_method(tower.encoder, "forward")  # whose loop cannot end early
     options["output_hidden_states"] = whole  # some alone are asked for otherwise before 5.23
     end: dict[str, Tensor] = {}
+    between: dict[int, Tensor] = {}
     heard: set[int] = set()
     with ExitStack() as stack:
         for index, tell in told.items():
             tell = partial(_noted, heard, index, tell)
             stack.enter_context(_overhearing(blocks[index], family, first_only, tell))
+        for before in beside:
+            stack.enter_context(_keeping(blocks[before - 1], before, between))
         stack.enter_context(_ending(tower, family, None if whole else depth, end))
         output = tower(**named, **options)
-    if heard != told.keys():  # whoever runs the blocks does not let hooks see
+    if heard != told.keys() or between.keys() != set(beside):  # whoever runs the blocks does not let hooks see
         return loop(), output
     hidden = output.hidden_states[depth] if whole else end["hidden"]
     if asked is not True:
         all_states = output.hidden_states if whole else {depth: hidden}
         output.hidden_states = _some(all_states, asked, depth, len(blocks) + 1)
+    if beside:
+        hidden = torch.cat([*(between[before] for before in beside), hidden], dim=-1)
     return hidden, output
 
 
@@ -123,9 +132,11 @@ def _plain_loop(
     depth: int,
     told: dict[int, Told],
     first_only: bool,
+    beside: tuple[int, ...],
     **_: Any,
 ) -> Tensor:
     family, mask = family_of(tower), None
+    between: dict[int, Tensor] = {}
     hidden = tower.embeddings(*inputs).contiguous()
     if hasattr(tower, "pre_layrnorm"):  # CLIP only, and so spelt
         hidden = tower.pre_layrnorm(hidden)
@@ -140,7 +151,9 @@ def _plain_loop(
             queries = attention.q_proj(normed[:, :1] if first_only else normed)
             told[index](*_by_head(attention, queries, attention.k_proj(normed)))
         hidden = block(hidden, mask)
-    return hidden
+        if index + 1 in beside:
+            between[index + 1] = hidden
+    return torch.cat([*(between[before] for before in beside), hidden], dim=-1)
 
 
 @contextmanager
@@ -187,6 +200,22 @@ def _with_blocks(encoder: nn.Module, name: str, blocks: list[nn.Module]) -> nn.M
     modules = {**encoder._modules, name: nn.ModuleList(blocks)}
     view.__dict__ = {**encoder.__dict__, "_modules": modules}
     return view
+
+
+@contextmanager
+def _keeping(block: nn.Module, depth: int, between: dict[int, Tensor]) -> Iterator[None]:
+    """What a block gives goes into `between` as the output at `depth`."""
+    reader = threading.get_ident()
+
+    def keep(block: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        if threading.get_ident() == reader:
+            between[depth] = output[0] if isinstance(output, tuple) else output
+
+    hook = block.register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @contextmanager

@@ -6,13 +6,14 @@ index i > 0 is patch i - 1 for every encoder with CLS, and none can be selected 
 Scores are not renormalised: what is missing to a sum of one is what the registers received.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vzlib.models.tower_parts import blocks_of, depth_of, has_cls
+from vzlib.models.tower_parts import blocks_of, depth_of, depths_beside, has_cls
 from vzlib.models.tower_pass import run
 from vzlib.tokens import received_attention
 from vzlib.tokens.evidence import Encoded
@@ -24,6 +25,7 @@ def encode(
     layer: int = -2,
     cls: bool | None = None,
     valid: Tensor | None = None,
+    beside: Sequence[int] = (),
 ) -> Encoded:
     """`hidden_states[layer]` of a tower with the attention each token received in its block.
 
@@ -37,11 +39,13 @@ def encode(
     cls: rate by the CLS token's row (True), by the mean over all queries (False), or by CLS if the
         tower has one (None).
     valid: [B, S] bool or 0/1, False for padding (SigLIP 2's pixel_attention_mask).
+    beside: layers before `layer` whose features are read too, side by side and `layer` last, as
+        LLaVA does with a list of layers: tokens are [B, S, F * D]. They do not rate.
 
     Raises ValueError for an unknown tower, for a layer without attention and for cls=True on a
     tower without CLS.
     """
-    return encode_as_asked(tower, *inputs, layer=layer, cls=cls, valid=valid)[0]
+    return encode_as_asked(tower, *inputs, layer=layer, cls=cls, valid=valid, beside=beside)[0]
 
 
 def encode_as_asked(
@@ -50,13 +54,16 @@ def encode_as_asked(
     layer: int = -2,
     cls: bool | None = None,
     valid: Tensor | None = None,
+    beside: Sequence[int] = (),
     **options: Any,
 ) -> tuple[Encoded, Any]:
     """As `encode`, with what the tower itself returns under these options of its `forward`.
 
     Where they ask for hidden states or attentions every block runs.
     """
-    look = _look(tower, inputs, valid, layer, first_only=_rates_by_cls(tower, cls), **options)
+    depths = depths_beside(tower, layer, beside)
+    by_cls = _rates_by_cls(tower, cls)
+    look = _look(tower, inputs, valid, layer, first_only=by_cls, beside=depths, **options)
     (hidden, output), (queries, keys, scale) = look
     valid = None if valid is None else valid.bool()
     scores = received_attention(queries, keys, scale, valid=valid)

@@ -32,13 +32,13 @@ def seen(loaded: Loaded, pixels: Tensor) -> Seen:
     """
     folder = _folder(loaded)
     if folder is None:
-        return look_closely(loaded.tower, pixels, layer=loaded.layer, beside=loaded.beside)
+        return _look(loaded, pixels)
     files = [folder / f"{digest}.safetensors" for digest in _digests(pixels)]
     found = {file: _read(file) for file in files}
     missing = [place for place, file in enumerate(files) if found[file] is None]
     at_once = 1 if pixels.device.type == "cpu" else len(missing) or 1
     for places in (missing[i : i + at_once] for i in range(0, len(missing), at_once)):
-        looked = look_closely(loaded.tower, pixels[places], layer=loaded.layer, beside=loaded.beside)
+        looked = _look(loaded, pixels[places])
         for number, place in enumerate(places):
             found[files[place]] = own = Seen(*(part[number : number + 1] for part in looked))
             _write(files[place], own)
@@ -46,6 +46,10 @@ def seen(loaded: Loaded, pixels: Tensor) -> Seen:
         _forget_oldest(folder.parent)
     parts = [found[file] for file in files]
     return Seen(*(torch.cat(same).to(pixels.device) for same in zip(*parts, strict=True)))
+
+
+def _look(loaded: Loaded, pixels: Tensor) -> Seen:
+    return look_closely(loaded.tower, pixels, layer=loaded.layer, beside=loaded.beside)
 
 
 def _folder(loaded: Loaded) -> Path | None:

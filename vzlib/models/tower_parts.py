@@ -88,8 +88,8 @@ def depths_beside(tower: nn.Module, layer: int, beside: Sequence[int]) -> tuple[
     depth, depths = depth_of(tower, layer), tuple(depth_of(tower, each) for each in beside)
     if any(each >= depth for each in depths) or len(set(depths)) < len(depths):
         raise ValueError(
-            f"layers {[*beside, layer]} are read together: each must be named once and the deepest, "
-            "which rates, last"
+            f"layers {[*beside, layer]} are read together: each must be named once and the "
+            "deepest, which rates, last"
         )
     return depths
 

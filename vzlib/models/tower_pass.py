@@ -99,7 +99,8 @@ def run(
             stack.enter_context(_keeping(blocks[before - 1], before, between))
         stack.enter_context(_ending(tower, family, None if whole else depth, end))
         output = tower(**named, **options)
-    if heard != told.keys() or between.keys() != set(beside):  # whoever runs the blocks does not let hooks see
+    # Whoever runs the blocks may not let hooks see.
+    if heard != told.keys() or between.keys() != set(beside):
         return loop(), output
     hidden = output.hidden_states[depth] if whole else end["hidden"]
     if asked is not True:

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from tests import tiny
+from vzlib.evaluation.pictures import pictures
 from vzlib.models import load as loading
-from vzlib.scenes.pictures import pictures
 
 
 @pytest.fixture(scope="session")

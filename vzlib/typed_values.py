@@ -21,7 +21,7 @@ from vzlib.paths import absolute
 
 @dataclass(frozen=True)
 class NameOrPath:
-    """Marks a setting whose text is one of `names()`, or else a path.
+    """Marks a setting whose text, or each of its texts, is one of `names()`, or else a path.
 
     elsewhere: it may also be a name that only others know, as those of the Hugging Face hub; then
     it is a path if it begins like one (`/`, `~`, `./`) or leads to something.
@@ -76,9 +76,9 @@ def with_absolute_paths(
     found = dict(values)
     for name, value in values.items():
         for mark in cls.model_fields[name].metadata if name in cls.model_fields else ():
-            if isinstance(mark, NameOrPath) and isinstance(value, str):
+            if isinstance(mark, NameOrPath) and isinstance(value, str | list | tuple):
                 try:
-                    found[name] = _path(value, mark, base or Path.cwd(), name)
+                    found[name] = _paths(value, mark, base or Path.cwd(), name)
                 except ValueError as error:
                     raise ParameterError(f"{error}.") from None
             elif isinstance(mark, SettingsByNotebook) and isinstance(value, dict):
@@ -93,6 +93,12 @@ def _of_notebook(notebook: str, values: Any, base: Path | None) -> Any:
     except ParameterError:
         return values
     return with_absolute_paths(cls, values, base) if isinstance(values, dict) else values
+
+
+def _paths(value: Any, mark: NameOrPath, base: Path, name: str) -> Any:
+    if isinstance(value, list | tuple):
+        return [_paths(one, mark, base, name) for one in value]
+    return _path(value, mark, base, name) if isinstance(value, str) else value
 
 
 def _path(text: str, mark: NameOrPath, base: Path, name: str) -> str:

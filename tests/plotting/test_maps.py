@@ -62,3 +62,16 @@ def test_a_map_without_weight_is_dark_and_no_error():
     axes = Figure().subplots()
     overlay(axes, IMAGE, np.zeros((6, 6)))
     assert (axes.images[1].get_alpha() == 0).all()
+
+
+def test_an_outlined_subject_is_where_it_is_on_the_image():
+    subject = np.zeros((48, 48), dtype=np.float32)
+    subject[10:20, 0:30] = 1
+    subject[10, 29] = np.nan
+    figure = map_grid({"one": IMAGE, "two": IMAGE}, {"cls": [MAP, MAP]}, None, {"two": subject})
+    one, two, *_ = figure.axes
+    assert not one.collections
+    (line,) = two.collections
+    (path,) = line.get_paths()
+    (left, top), (right, bottom) = path.vertices.min(0), path.vertices.max(0)
+    assert (left, right, top, bottom) == (-0.5, 29.5, 9.5, 19.5)

@@ -15,7 +15,7 @@ Other columns are ignored. An empty (null) cell is as good as none.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from vzlib.typed_values import once
 
 COLUMNS = ("image", "question", "answers", "answer", "task", "id")
 IMAGE_TOKEN = "<image>"
+SHOWN = 10  # problems told one by one
 
 
 class Row(NamedTuple):
@@ -91,6 +92,16 @@ def parse(file: Path) -> Parsed:
         if wrong:
             found.problems.append(f"{where}: {'; '.join(wrong)}")
     return found
+
+
+def refuse(what: str, wrong: Sequence[str]) -> None:
+    """Raise one ValueError that tells the first problems and counts the rest, if there are any."""
+    if not wrong:
+        return
+    count = "1 problem" if len(wrong) == 1 else f"{len(wrong)} problems"
+    rest = len(wrong) - SHOWN
+    more = [f"and {rest} more"] if rest > 0 else []
+    raise ValueError("\n  ".join([f"{count} with {what}:", *wrong[:SHOWN], *more]))
 
 
 def image_problems(images: Mapping[Path, str]) -> Iterator[str]:

@@ -13,11 +13,10 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from vzlib import scenes
-from vzlib.evaluation.question_file import Row, image_problems, parse
+from vzlib.evaluation.question_file import Row, image_problems, parse, refuse
 from vzlib.evaluation.scoring import ANNOTATORS, Scoring
 
 SCENES = "scenes"
-SHOWN = 10  # problems told one by one
 
 Chosen = Literal["auto", "exact", "vqa"]
 
@@ -97,16 +96,6 @@ def problems(source: str, scoring: Chosen = "auto") -> list[str]:
             if len(row.answers) < ANNOTATORS
         ]
     return [*found, *image_problems(parsed.images)]
-
-
-def refuse(what: str, problems: Sequence[str]) -> None:
-    """Raise one ValueError that tells the first problems and counts the rest, if there are any."""
-    if not problems:
-        return
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    rest = len(problems) - SHOWN
-    more = [f"and {rest} more"] if rest > 0 else []
-    raise ValueError("\n  ".join([f"{count} with {what}:", *problems[:SHOWN], *more]))
 
 
 def read(source: str, each: int, scoring: Chosen = "auto") -> Iterator[Asked]:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vzlib.evaluation.pictures import Picture
 from vzlib.models.load import Loaded
 from vzlib.models.tower_parts import depth_of, family_of
 from vzlib.models.towers import encode, received_by_layer
-from vzlib.scenes.pictures import Picture
 
 BATCH = 8
 

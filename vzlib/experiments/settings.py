@@ -1,8 +1,8 @@
 """What the settings of all analyses have in common; each has a module `settings` of its own."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from vzlib.paths import CHECKPOINTS
 from vzlib.typed_values import NameOrPath
@@ -20,11 +20,24 @@ def _photographs() -> set[str]:
     return {name for split in PHOTOGRAPHS.values() for name in split}
 
 
+def _several(value: Any) -> Any:
+    """One text is as good as a list of one."""
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
+
+
 # A relative path counts from where a command was typed, and in Jupyter from the notebook's folder.
 Model = Annotated[str, NameOrPath(_shipped, elsewhere=True)]  # a hub name, too
 Questions = Annotated[str, NameOrPath(lambda: {"scenes"})]
 Photograph = Annotated[str, NameOrPath(_photographs)]
-Images = Literal["photographs", "scenes"]
+# Where images come from: `vzlib.evaluation.pictures.KINDS`, or folders; one or several.
+Images = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    NameOrPath(lambda: {"photographs", "scenes", "things"}),
+]
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 

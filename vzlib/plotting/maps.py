@@ -21,12 +21,14 @@ def map_grid(
     images: Mapping[str, np.ndarray],
     maps: Mapping[str, Sequence[np.ndarray]],
     notes: Mapping[str, Sequence[str]] | None = None,
+    subjects: Mapping[str, np.ndarray] | None = None,
 ) -> Figure:
     """A column per image: the image on top, then a row per kind of map, brightest where most lies.
 
     images: by title, each [H, W, 3] uint8 and square.
     maps: by row label or the name of a look, one [G, G] array of weights >= 0 per image.
     notes: by row label, a short text under each map.
+    subjects: by title, [H, W], above 1/2 where the main subject is; it gets an outline.
     """
     columns, rows = len(images), 1 + len(maps)
     side = TEXT / (columns + 0.3)
@@ -36,6 +38,8 @@ def map_grid(
     for column, (title, image) in enumerate(images.items()):
         bare(panels[0, column]).imshow(image)
         panels[0, column].set_title(title, fontsize=6.5, loc="center", pad=2)
+        if subjects and title in subjects:
+            outline(panels[0, column], subjects[title])
         for row, (label, each) in enumerate(maps.items(), start=1):
             axes = panels[row, column]
             overlay(axes, image, each[column])
@@ -76,6 +80,13 @@ def overlay(axes: Axes, image: np.ndarray, weights: np.ndarray) -> None:
     top = np.quantile(weights, QUANTILE) or weights.max() or 1
     scaled = np.clip(weights / top, 0, 1)
     axes.imshow(scaled, cmap="inferno", vmin=0, vmax=1, alpha=scaled**0.5, extent=extent)
+
+
+def outline(axes: Axes, subject: np.ndarray) -> None:
+    """A line around the pixels of a drawn image at which `subject` [H, W] is above 1/2."""
+    within = np.pad(np.nan_to_num(subject) > 0.5, 1)  # closed at the edges of the image
+    rows, columns = (np.arange(-1, length + 1) for length in subject.shape)
+    axes.contour(columns, rows, within, levels=[0.5], colors=["#F0E442"], linewidths=0.7)
 
 
 def bare(axes: Axes) -> Axes:

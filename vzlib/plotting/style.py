@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
@@ -88,6 +89,8 @@ METHOD_MARKS: dict[str, tuple[str, ...]] = {
     "sparsevlm": ("#009E73", "P"),
     "pyramiddrop": ("#CC79A7", "*"),
 }
+IMAGES = ("photographs", "scenes", "things")
+OF_FOLDERS = (("#CC79A7", "D"), ("#56B4E9", "v"), ("#332288", "P"), ("#999933", "X"))
 LOOKS = {
     **{name: Look(METHODS[name].label, *mark) for name, mark in METHOD_MARKS.items()},
     # other ways to run them
@@ -97,6 +100,7 @@ LOOKS = {
     # where images come from
     "photographs": Look("photographs", "#0072B2", "o"),
     "scenes": Look("scenes", "#D55E00", "s"),
+    "things": Look("real things", "#009E73", "^"),
     # how received attention is counted
     "cls": Look("CLS row", "#0072B2", "o"),
     "mean": Look("column mean", "#E69F00", "D", "--"),
@@ -141,6 +145,12 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     for number, name in enumerate(variants):
         found[name] = found[name]._replace(marker=free[number % len(free)])
     return found
+
+
+def looks_of_images(names: Iterable[str]) -> dict[str, Look]:
+    """The looks of sources of images drawn together; of folders each has one of its own."""
+    free = cycle(OF_FOLDERS)
+    return {name: LOOKS[name] if name in IMAGES else Look(name, *next(free)) for name in names}
 
 
 def _look_of_family(row: Row) -> Look:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
-from vzlib.plotting.style import BAND, TEXT, look, styled
+from vzlib.plotting.style import BAND, TEXT, Look, look, looks_of_images, styled
 from vzlib.plotting.table import SavedTable, save_table
 
 TITLES = {
@@ -26,12 +26,13 @@ def figure(profile: pd.DataFrame) -> Figure:
     """
     drawn = Figure(figsize=(TEXT, 2.1))
     panels = drawn.subplots(1, len(TITLES), sharex=True)
+    sources = looks_of_images(profile["images"].unique())
     for axes, (measure, title) in zip(panels, TITLES.items(), strict=True):
         rows = profile[profile["measure"] == measure]
         read = rows.loc[rows["read"], "layer"].iloc[0]
         axes.axvline(read, color="0.8", linewidth=4, zorder=0.6, label="layer read by the LLM")
         for (kind, rule), group in rows.groupby(["images", "rule"], sort=False):
-            _line(axes, str(kind), str(rule), group)
+            _line(axes, sources[str(kind)], str(rule), group)
         axes.set_title(title)
         axes.set_xlabel("layer")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
@@ -66,16 +67,16 @@ def table(profile: pd.DataFrame, settings: AttentionByLayer) -> SavedTable:
     return save_table(wide.reset_index(), name, settings, columns, caption=caption)
 
 
-def _line(axes: Axes, kind: str, rule: str, group: pd.DataFrame) -> None:
-    colour, line = look(kind).colour, look(rule).line
+def _line(axes: Axes, source: Look, rule: str, group: pd.DataFrame) -> None:
+    colour, line = source.colour, look(rule).line
     axes.fill_between(group["layer"], group["low"], group["high"], color=colour, alpha=BAND, lw=0)
     axes.plot(
         group["layer"],
         group["value"],
         color=colour,
         linestyle=line,
-        marker=look(kind).marker,
+        marker=source.marker,
         markersize=3,
         markerfacecolor=colour if line == "-" else "white",
-        label=f"{look(kind).label}, {look(rule).label}",
+        label=f"{source.label}, {look(rule).label}",
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from vzlib import results, scenes
+from vzlib import results
+from vzlib.evaluation import pictures
 from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
 from vzlib.models.checkpoint import identity
-from vzlib.scenes.pictures import pictures
 
 # Measure -> does it rise with concentration?
 MEASURES = {
@@ -25,7 +25,7 @@ def measure(settings: AttentionByLayer) -> pd.DataFrame:
 
     Columns: images, name, unit, rule ("cls": attention from the CLS token; "mean": mean over all
     queries), layer (from 1), read (is it the layer that the language model reads?), measure, value.
-    Raises ValueError for a model that there is not.
+    Raises ValueError for a model or images that there are not.
     """
     return _stored("attention_by_layer", _measure, settings, {"count": settings.count})
 
@@ -41,23 +41,24 @@ def maps(settings: AttentionByLayer) -> pd.DataFrame:
 def _stored(
     experiment: str, function: Any, settings: AttentionByLayer, chosen: Mapping[str, Any]
 ) -> pd.DataFrame:
+    pictures.check(settings.images)
     model = identity(settings.model)
     tables = []
-    for kind in dict.fromkeys(settings.images):
-        seed = settings.seed if kind == "photographs" else 0  # scenes have none
+    for source in dict.fromkeys(settings.images):
+        kind, seed = pictures.label(source), pictures.drawn(source, settings.seed)
         table = results.compute(
             experiment,
             {"images": kind, "seed": seed, **chosen},
-            partial(function, settings.model),
+            partial(function, settings.model, source),
             model_fingerprint=model,
-            data_version=str(scenes.VERSION),
+            data_version=pictures.version(source),
             about={"model": settings.model, "questions": kind},
         )
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(name: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.experiments.attention import every_layer
     from vzlib.models.load import loaded
     from vzlib.tokens import effective_tokens, gini, normalized_entropy, top_share
@@ -66,7 +67,7 @@ def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     functions = dict(
         zip(MEASURES, (gini, normalized_entropy, top_share, effective_tokens), strict=True)
     )
-    chosen = pictures(point["images"], point["count"], point["seed"])
+    chosen = pictures.pictures(source, point["count"], point["seed"])
     rows = [
         (point["images"], picture.name, picture.unit, rule, layer, layer == read, measure, value)
         for picture, rule, received, read in every_layer(model, chosen, point["images"])
@@ -77,12 +78,12 @@ def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _maps(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _maps(name: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.experiments.attention import every_layer
     from vzlib.models.load import loaded
 
     kind, number = point["images"], point["shown"]
-    chosen = pictures(kind, number + 1, point["seed"])[number:]
+    chosen = pictures.pictures(source, number + 1, point["seed"])[number:]
     rows = [
         (kind, picture.name, rule, layer, layer == read, patch, weight)
         for picture, rule, received, read in every_layer(loaded(name), chosen, f"map of {kind}")

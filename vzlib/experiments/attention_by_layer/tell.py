@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pandas as pd
 
+from vzlib.evaluation.pictures import label, pictures
 from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
-from vzlib.scenes.pictures import pictures
 from vzlib.statistics import intervals
 
 
@@ -46,9 +46,9 @@ def examples(
     read = int(rows.loc[rows["read"], "layer"].iloc[0])
     chosen = sorted({*np.linspace(1, layers, columns - 1).round().astype(int).tolist(), read})
     found = {}
-    for kind in dict.fromkeys(settings.images):
-        picture = pictures(kind, settings.shown + 1, settings.seed)[-1]
-        own = rows[(rows["images"] == kind) & (rows["rule"] == rule)]
+    for source in dict.fromkeys(settings.images):
+        picture = pictures(source, settings.shown + 1, settings.seed)[-1]
+        own = rows[(rows["images"] == label(source)) & (rows["rule"] == rule)]
         grid = math.isqrt(int(own["patch"].max()) + 1)
         maps = {}
         for layer in chosen:

@@ -9,9 +9,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from vzlib import results, scenes
+from vzlib.evaluation.pictures import square
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
 from vzlib.models.checkpoint import identity
-from vzlib.scenes.pictures import square
 
 
 class Point(NamedTuple):

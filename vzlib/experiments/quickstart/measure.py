@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from vzlib import results, scenes
+from vzlib.evaluation.pictures import square
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
 from vzlib.models.checkpoint import identity
@@ -19,7 +20,6 @@ from vzlib.models.images import open_image
 from vzlib.models.load import Loaded, loaded
 from vzlib.models.towers import encode
 from vzlib.models.zip import ZippedModel, zip_model
-from vzlib.scenes.pictures import square
 
 QUESTION = ("image", "task", "question", "truth")
 

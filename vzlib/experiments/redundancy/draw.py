@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vzlib.experiments.redundancy.settings import Redundancy
-from vzlib.plotting.style import BAND, TEXT, look, styled
+from vzlib.plotting.style import BAND, TEXT, Look, look, looks_of_images, styled
 from vzlib.plotting.table import SavedTable, save_table
 
 
@@ -21,13 +21,14 @@ def figure(shares: pd.DataFrame, curves: pd.DataFrame, dominant: Sequence[int]) 
     """
     drawn = Figure(figsize=(TEXT, 2.5))
     left, right = drawn.subplots(1, 2, width_ratios=(1, 1))
+    sources = looks_of_images(shares["images"].unique())
     for (kind, rule), own in shares.groupby(["images", "rule"], sort=False):
         edges = [*own["low"], own["high"].iloc[-1]]
-        style = {"color": look(str(kind)).colour, "linestyle": look(str(rule)).line}
+        style = {"color": sources[str(kind)].colour, "linestyle": look(str(rule)).line}
         left.stairs(own["percent"], edges, linewidth=1.2, **style)
     _label_histogram(left, shares["low"].min(), shares["high"].max())
     for (kind, rule), group in curves.groupby(["images", "rule"], sort=False):
-        _curve(right, str(kind), str(rule), group, dominant)
+        _curve(right, sources[str(kind)], str(rule), group, dominant)
     _label_curves(right, int(curves["tokens"].max()), dominant)
     drawn.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawn
@@ -58,18 +59,20 @@ def _label_histogram(axes: Axes, low: float, high: float) -> None:
     axes.set_title("(a) weights of all tokens")
 
 
-def _curve(axes: Axes, kind: str, rule: str, group: pd.DataFrame, dominant: Sequence[int]) -> None:
-    colour, line = look(kind).colour, look(rule).line
+def _curve(
+    axes: Axes, source: Look, rule: str, group: pd.DataFrame, dominant: Sequence[int]
+) -> None:
+    colour, line = source.colour, look(rule).line
     axes.fill_between(group["tokens"], group["low"], group["high"], color=colour, alpha=BAND, lw=0)
     axes.plot(
         group["tokens"],
         group["value"],
         color=colour,
         linestyle=line,
-        marker=look(kind).marker,
+        marker=source.marker,
         markevery=[k - 1 for k in dominant],
         markerfacecolor=colour if line == "-" else "white",
-        label=f"{look(kind).label}, {look(rule).label}",
+        label=f"{source.label}, {look(rule).label}",
     )
 
 

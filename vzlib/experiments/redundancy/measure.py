@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vzlib import results, scenes
+from vzlib import results
+from vzlib.evaluation import pictures
 from vzlib.experiments.redundancy.settings import Redundancy
 from vzlib.models.checkpoint import identity
-from vzlib.scenes.pictures import pictures
 
 CLS = -1  # in the column "patch"
 
@@ -20,21 +20,22 @@ def measure(settings: Redundancy) -> pd.DataFrame:
 
     Columns: images, name, unit, rule ("cls": attention from the CLS token; "mean": mean over all
     queries), patch (-1 for the CLS token), weight (a share of all attention).
-    Raises ValueError for a model or layer that there is not, and for more dominant tokens than
-    there are patches.
+    Raises ValueError for a model, layer or images that there are not, and for more dominant tokens
+    than there are patches.
     """
+    pictures.check(settings.images)
     model = identity(settings.model)
     tables = []
-    for kind in dict.fromkeys(settings.images):
-        point = {"images": kind, "count": settings.count, "layer": settings.layer}
-        point["seed"] = settings.seed if kind == "photographs" else 0  # scenes have none
+    for source in dict.fromkeys(settings.images):
+        point = {"images": pictures.label(source), "count": settings.count}
+        point |= {"layer": settings.layer, "seed": pictures.drawn(source, settings.seed)}
         table = results.compute(
             "redundancy",
             point,
-            partial(_measure, settings.model, settings.dominant),
+            partial(_measure, settings.model, source, settings.dominant),
             model_fingerprint=model,
-            data_version=str(scenes.VERSION),
-            about={"model": settings.model, "questions": kind},
+            data_version=pictures.version(source),
+            about={"model": settings.model, "questions": point["images"]},
         )
         _check(settings.dominant, int(table["patch"].max()) + 1)
         tables.append(table)
@@ -48,7 +49,9 @@ def _check(dominant: Sequence[int], patches: int) -> None:
         )
 
 
-def _measure(name: str, dominant: Sequence[int], point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(
+    name: str, source: str, dominant: Sequence[int], point: Mapping[str, Any]
+) -> pd.DataFrame:
     from vzlib.experiments.attention import read_layer
     from vzlib.models.load import loaded
 
@@ -56,7 +59,7 @@ def _measure(name: str, dominant: Sequence[int], point: Mapping[str, Any]) -> pd
     _check(dominant, model.patches)
     kind, tables = point["images"], []
     first = CLS if model.has_cls else 0
-    chosen = pictures(kind, point["count"], point["seed"])
+    chosen = pictures.pictures(source, point["count"], point["seed"])
     for picture, rule, received in read_layer(model, chosen, point["layer"], kind):
         columns = {
             "images": kind,

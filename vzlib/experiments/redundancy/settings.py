@@ -10,7 +10,7 @@ class Redundancy(Settings):
 
     model: Model
     layer: int  # index into the tower's hidden_states
-    images: tuple[Images, ...] = Field(min_length=1)
+    images: Images
     count: int = Field(ge=2)  # images of each kind; intervals are over these
     dominant: tuple[Positive, ...] = Field(min_length=1)  # tokens called dominant
     near_zero: float = Field(gt=0, lt=1)  # part of the largest weight that counts as zero

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from vzlib.evaluation.pictures import pictures
 from vzlib.experiments.redundancy.measure import CLS
 from vzlib.experiments.redundancy.settings import Redundancy
-from vzlib.scenes.pictures import pictures
 from vzlib.statistics import intervals
 
 SHARE = 0.9  # of the attention that counts as almost all
@@ -106,22 +106,32 @@ def cumulative(rows: pd.DataFrame) -> pd.DataFrame:
 
 def examples(
     rows: pd.DataFrame, settings: Redundancy, each: int = 4
-) -> tuple[dict[str, np.ndarray], dict[str, list[np.ndarray]], dict[str, list[str]]]:
-    """The first images of each kind by name, with their maps [G, G] and a note on each, by rule."""
+) -> tuple[
+    dict[str, np.ndarray],
+    dict[str, list[np.ndarray]],
+    dict[str, list[str]],
+    dict[str, np.ndarray],
+]:
+    """The first images of each kind by name, with their maps [G, G] and a note on each, by rule;
+    and the subject [P, P] of those photographs of which it is known.
+    """
+    subjects: dict[str, np.ndarray] = {}
     shown: dict[str, np.ndarray] = {}
     maps: dict[str, list[np.ndarray]] = {}
     notes: dict[str, list[str]] = {}
     k = min(settings.dominant)
-    for kind in dict.fromkeys(settings.images):
-        chosen = pictures(kind, min(each, settings.count), settings.seed)
+    for source in dict.fromkeys(settings.images):
+        chosen = pictures(source, min(each, settings.count), settings.seed)
         shown |= {picture.name: picture.image for picture in chosen}
+        if source not in ("scenes", "things"):
+            subjects |= {one.name: one.subject for one in chosen if one.subject is not None}
     for entry in weights(rows):
         grid = math.isqrt(entry.patches.shape[1])
         for shares in entry.patches[:each]:
             held = np.sort(shares)[-k:].sum()
             maps.setdefault(entry.rule, []).append(shares.reshape(grid, grid))
             notes.setdefault(entry.rule, []).append(f"{k} hold {held:.0%}")
-    return shown, maps, notes
+    return shown, maps, notes, subjects
 
 
 def histogram(rows: pd.DataFrame) -> pd.DataFrame:

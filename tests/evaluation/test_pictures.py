@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vzlib import scenes
-from vzlib.scenes.pictures import KINDS, pictures, square
+from vzlib.evaluation.pictures import KINDS, pictures, square
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -35,7 +35,8 @@ def test_the_seed_changes_random_crops_only():
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "named"), [("photos", 3, "images 'photos'"), ("scenes", 0, "count=0")]
+    ("kind", "count", "named"),
+    [("photos", 3, "'photos' is neither photographs, scenes"), ("scenes", 0, "count=0")],
 )
 def test_what_is_not_allowed_is_named(kind, count, named):
     with pytest.raises(ValueError, match=named):

@@ -9,7 +9,7 @@ from transformers import CLIPVisionModel, LlamaModel, LlavaForConditionalGenerat
 import vzlib
 from tests import tiny
 from vzlib.models import llava
-from vzlib.models.host import HOSTS, Host, host_of
+from vzlib.models.host import FAMILIES, Host, host, host_of
 from vzlib.models.zip import unzip_model
 
 
@@ -29,22 +29,25 @@ def test_a_model_and_what_is_derived_from_it_are_of_one_family():
 @pytest.mark.parametrize("kind", [CLIPVisionModel, LlamaModel, torch.nn.Linear])
 def test_an_unknown_family_is_refused_by_name(kind):
     message = (
-        f"cannot zip a {kind.__name__}; supported: LlavaForConditionalGeneration, LlavaModel as"
+        f"cannot zip a {kind.__name__}; supported: LlavaForConditionalGeneration, LlavaModel, Llava"
+        "NextForConditionalGeneration, .* as transformers ships it"
     )
     for refuse in (host_of, unzip_model, lambda model: vzlib.zip_model(model, retain=64)):
         with pytest.raises(ValueError, match=message):
             refuse(kind.__new__(kind))
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
-def test_a_family_says_all_that_zipping_needs(host):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_says_all_that_zipping_needs(family):
+    module = host(family)
+    assert module.__name__ == f"vzlib.models.{family}" and isinstance(module.VIEWS, bool)
     for name, promised in inspect.getmembers(Host, inspect.isfunction):
         if name.startswith("_"):
             continue
         wanted = list(inspect.signature(promised).parameters)[1:]
-        assert list(inspect.signature(getattr(host, name)).parameters) == wanted
-    for method in host.METHODS.values():
-        assert getattr(host, method.__name__) is method  # found again when a pickle is read
+        assert list(inspect.signature(getattr(module, name)).parameters) == wanted
+    for method in module.METHODS.values():
+        assert getattr(module, method.__name__) is method  # found again when a pickle is read
 
 
 def test_what_llava_says_of_a_model():
@@ -54,7 +57,9 @@ def test_what_llava_says_of_a_model():
     assert llava.projector(core) is core.multi_modal_projector
     assert (llava.layer(core), llava.layer(core, -1), llava.layer(core, (3,))) == (-2, -1, 3)
     inputs = tiny.batch(processor)
-    assert llava.stock_count(core) == (inputs["input_ids"] == 4).sum() / 2
+    (shape, other) = llava.shapes(model.config, inputs)
+    assert shape == other and shape.stock == (inputs["input_ids"] == 4).sum() / 2 == 36
+    assert shape.tokens == 37  # CLS may stay
     assert llava.layer(core, [1, -2]) == -2  # several side by side: the deepest rates
     for wrong in ([], [[-2]], "-2", -2.0, [-1, -2], [-2, -2], [True], [0, -2]):
         with pytest.raises(ValueError, match="layer"):

@@ -100,7 +100,7 @@ def test_text_without_images(stock):
 def test_shorten_refuses_counts_that_do_not_fit(stock, old, new):
     inputs = stock(images=tiny.image(), text=TEXT, return_tensors="pt")
     with pytest.raises(ValueError, match=f"36 image placeholders from {old} to {new}"):
-        shorten(inputs, image_token_id=4, pad_token_id=0, old=old, new=new)
+        shorten(inputs, image_token_id=4, pad_token_id=0, old=[old], new=[new])
 
 
 @pytest.mark.parametrize(

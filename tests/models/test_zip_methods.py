@@ -158,7 +158,7 @@ def test_a_question_is_what_the_template_leaves(shared):
         inputs = inputs_of(zipped, 2, questions)
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         with _at_hand(model.model, ids, mask), torch.no_grad():
-            text, words = asked_here(model.model, frame_of(processor), RETAIN, 2)
+            text, words = asked_here(model.model, frame_of(processor), [RETAIN, RETAIN])
     alone = [processor.tokenizer(one, add_special_tokens=False)["input_ids"] for one in questions]
     assert words.sum(1).tolist() == [len(one) for one in alone]
     embedded = model.get_input_embeddings()(torch.tensor(alone[0]))

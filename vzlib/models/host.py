@@ -1,30 +1,41 @@
 """What zipping needs to know of a family of models, and where it is found.
 
-A family is one module of the shape of `Host`, named in HOSTS. It says where things are and what is
-overridden; what is kept of an image, layers that come and go, hooks, pickles and listeners are the
-same for all.
+A family is one module of the shape of `Host`, named in FAMILIES. It says where things are and what
+is overridden; what is kept of an image, how a budget is shared among views, layers that come and
+go, hooks, pickles and listeners are the same for all.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from torch import nn
 
-from vzlib.models import llava
+from vzlib.models.views import Shape
+
+# Names of classes; those derived from them count too. A module loads when it is asked for.
+FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "llava": ("LlavaForConditionalGeneration", "LlavaModel"),
+        "llava_next": ("LlavaNextForConditionalGeneration", "LlavaNextModel"),
+    }
+)
 
 
 class Host(Protocol):
     """A family of models of transformers that can be zipped.
 
-    MODELS: names of its classes; classes derived from them count too.
+    VIEWS: whether images differ in what they cost the stock model, as a tower sees several views of
+        them, or views of any size: then a budget is shared (`vzlib.models.views`).
     METHODS: methods of the core that are overridden, by name. Each is a function of this module,
-        called with the `Reduction`, the method below it as a function of the core, the core, and
+        called with the reduction, the method below it as a function of the core, the core, and
         what the caller passed.
 
     The core is the part that holds tower, projector and language model, `model.base_model`.
     """
 
-    MODELS: tuple[str, ...]
+    VIEWS: bool
     METHODS: Mapping[str, Callable[..., Any]]
 
     def tower(self, core: Any) -> nn.Module:
@@ -39,12 +50,14 @@ class Host(Protocol):
     def projector(self, core: Any) -> nn.Module:
         """What the reduced tokens go through."""
 
-    def stock_count(self, core: Any) -> int:
-        """Placeholders that the stock processor puts for an image."""
+    def shapes(self, config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
+        """The images in what a processor makes of them, one after the other.
 
+        Raises ValueError for inputs that are not of this family's processor.
+        """
 
-LLAVA: Host = llava
-HOSTS = (LLAVA,)
+    def largest(self, config: Any) -> Shape | None:
+        """The image that costs the stock model most; None if there is no largest."""
 
 
 def host_of(model: Any) -> Host:
@@ -53,11 +66,18 @@ def host_of(model: Any) -> Host:
     Found by the names of its classes, so that no model file is imported just to ask.
     """
     names = [parent.__name__ for parent in type(model).__mro__]
-    for host in HOSTS:
-        if not set(host.MODELS).isdisjoint(names):
-            return host
-    supported = ", ".join(name for host in HOSTS for name in host.MODELS)
+    for family, classes in FAMILIES.items():
+        if not set(classes).isdisjoint(names):
+            return host(family)
+    supported = ", ".join(name for classes in FAMILIES.values() for name in classes)
     raise ValueError(
         f"cannot zip a {type(model).__name__}; supported: {supported} as transformers ships it "
         "(of a wrapped one, pass the model inside)"
     )
+
+
+def host(family: str) -> Host:
+    """A family by the name of its module."""
+    found: Any = importlib.import_module(f"vzlib.models.{family}")
+    module: Host = found
+    return module

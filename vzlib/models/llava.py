@@ -14,14 +14,16 @@ token.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vzlib.models.reduction import Looked, Reduction
-from vzlib.models.tower_parts import blocks_of, layers_read, token_count
+from vzlib.models.tower_parts import blocks_of, family_of_config, layers_read
 from vzlib.models.towers import encode_as_asked
+from vzlib.models.views import Shape
 
-MODELS: tuple[str, ...] = ("LlavaForConditionalGeneration", "LlavaModel")
+VIEWS = False
 
 
 def tower(core: Any) -> nn.Module:
@@ -30,10 +32,11 @@ def tower(core: Any) -> nn.Module:
 
 
 def layer(core: Any, asked: Any = None) -> int:
-    return _layers(core, asked)[-1]
+    return layers(core, asked)[-1]
 
 
-def _layers(core: Any, asked: Any) -> tuple[int, ...]:
+def layers(core: Any, asked: Any) -> tuple[int, ...]:
+    """All layers that are read, side by side; the last one rates."""
     asked = core.config.vision_feature_layer if asked is None else asked
     return layers_read(core.vision_tower, asked)
 
@@ -42,11 +45,21 @@ def projector(core: Any) -> nn.Module:
     return core.multi_modal_projector
 
 
-def stock_count(core: Any) -> int:
-    """Placeholders per image: every token, with "default" all but the first."""
-    registers = getattr(core.vision_tower.config, "num_register_tokens", 0)
-    cut = core.config.vision_feature_select_strategy == "default"
-    return token_count(core.vision_tower) + registers - cut
+def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
+    """As many images as there are placeholders for: all cost the stock model the same."""
+    ids, one = inputs.get("input_ids"), largest(config)
+    if not isinstance(ids, Tensor):
+        return []
+    real = inputs.get("attention_mask", torch.ones_like(ids)).bool()
+    placeholders = int(((ids == config.image_token_id) & real).sum())
+    return [one] * -(-placeholders // one.stock)
+
+
+def largest(config: Any) -> Shape:
+    eye = config.vision_config
+    tokens = (eye.image_size // eye.patch_size) ** 2 + family_of_config(eye).cls
+    cut = config.vision_feature_select_strategy == "default"
+    return Shape(1, tokens, tokens + getattr(eye, "num_register_tokens", 0) - cut)
 
 
 def image_features(
@@ -72,7 +85,7 @@ def image_features(
             "or 'full'"
         )
     seen = core.vision_tower
-    *beside, read = _layers(core, vision_feature_layer)
+    *beside, read = layers(core, vision_feature_layer)
     options.setdefault("output_attentions", seen.config.output_attentions)
     evidence, output = encode_as_asked(seen, pixel_values, layer=read, beside=beside, **options)
     tokens = reduction(core, evidence, Looked(seen, (pixel_values,), projector(core)))
@@ -104,11 +117,10 @@ def placeholder_mask(
         placeholders = int((input_ids == core.config.image_token_id).sum())
         if placeholders == image_features.shape[0]:  # something else is amiss
             raise
-        total = reduction.total
         raise ValueError(
             f"{placeholders} image placeholders in the text, but {image_features.shape[0]} visual "
-            f"tokens ({total} for each of {image_features.shape[0] // total} images); make the "
-            "text with the zipped processor, or pass it through shorten"
+            f"tokens ({reduction.said(image_features.shape[0])}); make the text with the zipped "
+            "processor, or pass it through shorten"
         ) from error
 
 

@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import MutableMapping
+import re
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,16 @@ from torch import Tensor
 
 from vzlib.models.images import prepare_images
 
+# Of the images that a processor prepared: placeholders for each of an image's views, or None for an
+# image that is left as it is.
+Counts = Callable[[Mapping[str, Any]], list[tuple[int, ...] | None]]
 
-def zip_processor(processor: Any, count: int) -> Any:
-    """A copy of a LLaVA processor that puts `count` placeholders for each image.
+
+def zip_processor(processor: Any, count: int | Counts) -> Any:
+    """A copy of a processor that puts `count` placeholders for each image.
+
+    count: a number for every image, or a function that tells them of what was prepared; it goes
+    where the processor goes. Separators that a stock processor puts between views stay.
 
     It also prepares files and PIL images with `prepare_images`: a camera's rotation is applied and
     transparency laid over white, which the stock processor does not do (after
@@ -31,9 +39,7 @@ def zip_processor(processor: Any, count: int) -> Any:
         )
     zipped = copy.copy(processor)
     # Partials of functions of this module, not closures: they survive pickle and deepcopy.
-    zipped.replace_image_token = functools.partial(
-        _checked_placeholders, text=processor.image_token * count
-    )
+    zipped.replace_image_token = functools.partial(_checked_placeholders, processor, count)
     zipped._get_num_multimodal_tokens = functools.partial(_counted, processor, count)
     zipped.prepare_inputs_layout = functools.partial(_prepared_layout, processor)
     return zipped
@@ -44,17 +50,17 @@ def shorten(
     *,
     image_token_id: int,
     pad_token_id: int,
-    old: int,
-    new: int,
+    old: Sequence[int],
+    new: Sequence[int],
 ) -> dict[str, Tensor]:
     """Drop surplus placeholders of inputs that a stock processor made, and pad again on the left.
 
     inputs: input_ids [B, S]; attention_mask, labels and token types [B, S] if there are any;
-        anything else is passed on. old: placeholders per image now. new: those wanted.
+        anything else is passed on. old: placeholders of each image now. new: those wanted.
     Reads counts on the host, so give it CPU tensors, as processors return them.
 
-    Raises ValueError if there are no input_ids [B, S], if the placeholders are not a multiple of
-    `old`, or new > old.
+    Raises ValueError if there are no input_ids [B, S], if the placeholders are not those of the
+    images, or more are wanted.
     """
     ids = inputs.get("input_ids")
     if not isinstance(ids, Tensor) or ids.ndim != 2:
@@ -63,14 +69,15 @@ def shorten(
     real = inputs.get("attention_mask", torch.ones_like(ids)).bool()
     placeholder = (ids == image_token_id) & real
     total = int(placeholder.sum())
-    if total % old or new > old:
+    if total != sum(old) or any(after > before for before, after in zip(old, new, strict=True)):
         raise ValueError(
-            f"cannot shorten {total} image placeholders from {old} to {new} per image: they must "
-            f"be a multiple of {old}, and {new} at most {old}"
+            f"cannot shorten {total} image placeholders from {_said(old)} to {_said(new)} per "
+            f"image: there must be {sum(old)} of them, and no more wanted than there are"
         )
     # Counted over the batch and not by runs, because two images may stand side by side.
-    rank = (placeholder.flatten().cumsum(0) - 1).view_as(ids) % old
-    keep = real & ~(placeholder & (rank >= new))
+    stays = torch.tensor([place < after for before, after in zip(old, new, strict=True)
+                          for place in range(before)], dtype=torch.bool)  # fmt: skip
+    keep = real.masked_scatter(placeholder, stays.to(ids.device))
     order = keep.int().argsort(dim=1, stable=True)[:, -int(keep.sum(1).max()) :]
     kept = keep.gather(1, order)
     padding = {"input_ids": pad_token_id, "labels": -100}
@@ -82,21 +89,46 @@ def shorten(
     return shortened
 
 
+def _said(counts: Sequence[int]) -> str:
+    return " or ".join(map(str, sorted(set(counts)))) or "none"
+
+
 def _checked_placeholders(
-    image_inputs: MutableMapping[str, Any], image_idx: int, *, text: str, **_: Any
+    processor: Any,
+    count: int | Counts,
+    image_inputs: MutableMapping[str, Any],
+    image_idx: int,
+    **options: Any,
 ) -> str:
-    pixels = image_inputs["pixel_values"][image_idx]
-    if not np.isfinite(np.asarray(pixels)).all():
-        raise ValueError(
-            f"pixel values of image {image_idx} are NaN or infinite; allowed: finite numbers"
-        )
-    return text
+    pixels, token = image_inputs["pixel_values"], processor.image_token
+    packed = image_inputs.get("image_grid_thw") is not None  # into one sequence of patches
+    if not np.isfinite(np.asarray(pixels if packed else pixels[image_idx])).all():
+        which = "of an image" if packed else f"of image {image_idx}"
+        raise ValueError(f"pixel values {which} are NaN or infinite; allowed: finite numbers")
+    if isinstance(count, int):
+        return str(token * count)
+    stock: str = type(processor).replace_image_token(
+        processor, image_inputs, image_idx=image_idx, **options
+    )
+    counts = count(image_inputs)[image_idx]
+    if counts is None:
+        return stock
+    parts = re.split(f"((?:{re.escape(token)})+)", stock)  # every second one is placeholders
+    if len(parts) == 3:
+        counts = (sum(counts),)
+    parts[1::2] = [token * each for each in counts]
+    return "".join(parts)
 
 
-def _counted(processor: Any, count: int, image_sizes: Any = None, **options: Any) -> Any:
+def _counted(processor: Any, count: int | Counts, image_sizes: Any = None, **options: Any) -> Any:
     counted = type(processor)._get_num_multimodal_tokens(processor, image_sizes, **options)
-    if image_sizes is not None:
+    if image_sizes is not None and isinstance(count, int):
         counted.num_image_tokens = [count] * len(image_sizes)
+    if image_sizes is not None and not isinstance(count, int):
+        each = zip(counted.num_image_tokens, count({"image_sizes": image_sizes}), strict=True)
+        counted.num_image_tokens = [
+            stock if counts is None else sum(counts) for stock, counts in each
+        ]
     return counted
 
 

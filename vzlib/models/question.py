@@ -4,7 +4,7 @@ While such a method is at work, a layer lies over `forward` of the core and over
 encodes images before it calls `forward`: both keep the prompt's ids at hand meanwhile.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -81,10 +81,12 @@ def _at_hand(core: Any, ids: Tensor | None, mask: Tensor | None) -> Iterator[Non
         _prompts.reset(token)
 
 
-def asked_here(core: Any, frame: Frame | None, total: int, images: int) -> tuple[Tensor, Tensor]:
+def asked_here(
+    core: Any, frame: Frame | None, placeholders: Sequence[int]
+) -> tuple[Tensor, Tensor]:
     """The question about each image, embedded [B, T, E], and which of its tokens are words [B, T].
 
-    total: placeholders of an image. Reads the prompt's ids, for which the host waits.
+    placeholders: of each image. Reads the prompt's ids, for which the host waits.
     Raises ValueError if no prompt is known, or none that has words.
     """
     known = _prompts.get()
@@ -95,16 +97,18 @@ def asked_here(core: Any, frame: Frame | None, total: int, images: int) -> tuple
         )
     ids, mask = known[1:]
     read = torch.ones_like(ids) if mask is None or mask.shape != ids.shape else mask
-    found = []
+    found, left = [], list(placeholders)
     for row, kept in zip(ids.tolist(), read.tolist(), strict=True):
         tokens = [token for token, here in zip(row, kept, strict=True) if here]
         words = [token for token in tokens if token != core.config.image_token_id]
-        count = (len(tokens) - len(words)) // total
-        found += [torch.tensor(_unframed(words, frame))] * count
-    if len(found) != images or not all(len(one) for one in found):
+        here = len(tokens) - len(words)
+        while left and here >= left[0] > 0:
+            here -= left.pop(0)
+            found.append(torch.tensor(_unframed(words, frame)))
+    if left or not all(len(one) for one in found):
         raise ValueError(
-            f"{len(found)} of {images} images stand in a prompt with words; a method that chooses "
-            "by the question needs a question about each"
+            f"{len(found)} of {len(placeholders)} images stand in a prompt with words; a method "
+            "that chooses by the question needs a question about each"
         )
     lengths = torch.tensor([len(one) for one in found])
     padded = pad_sequence(found, batch_first=True).to(ids.device)

@@ -1,6 +1,6 @@
 """What stands between a tower and a projector while a model is zipped, and who listens to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from vzlib.tokens.evidence import Encoded, Reduced
 _listeners: ContextVar[tuple[tuple[nn.Module, list[Any]], ...]] = ContextVar(
     "zipped_tokens_listeners", default=()
 )
-_last: WeakKeyDictionary[nn.Module, Reduced | tuple[ZippedTokens, int]] = WeakKeyDictionary()
+_last: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 
 
 class Looked(NamedTuple):
@@ -51,6 +51,10 @@ class ByBudget:
         """Tokens that come out of one view."""
         return self.budget.total
 
+    def said(self, tokens: int) -> str:
+        """Of so many tokens, how many each image has."""
+        return said_of_each(tokens, self.total)
+
     def __call__(self, core: nn.Module, evidence: Encoded, looked: Looked) -> Tensor:
         """Tokens [B, total, D] of B views.
 
@@ -62,7 +66,7 @@ class ByBudget:
             evidence = Encoded(*(part[:, cut:] for part in evidence))
         zipped = self.reduce(evidence)
         kept = zipped._replace(tokens=zipped.tokens.detach())  # holds no graph until the next call
-        _tell(core, evidence.scores, zipped, (kept, cut))
+        tell(core, [evidence.scores], [zipped.tokens], zipped, (kept, cut))
         return zipped.tokens
 
 
@@ -78,20 +82,18 @@ class ByMethod:
     seed: int
     frame: Frame | None = None
 
+    def said(self, tokens: int) -> str:
+        """Of so many tokens, how many each image has."""
+        return said_of_each(tokens, self.total)
+
     def __call__(self, core: nn.Module, evidence: Encoded, looked: Looked) -> Tensor:
         """As of `ByBudget`. Raises ValueError where the method needs a question and there is none.
 
         A method that asks for the attention in every block costs another pass of the tower.
         """
-        needs, found = self.method.needs, {}
-        if "received" in needs:
-            found["received"] = received_by_layer(looked.tower, *looked.inputs)
-        if "received_from_all" in needs:
-            found["received_from_all"] = received_by_layer(looked.tower, *looked.inputs, cls=False)
-        if "projected" in needs:
-            found["projected"] = looked.projector(evidence.hidden)
-        if "text" in needs:
-            text, words = asked_here(core, self.frame, self.total, len(evidence.hidden))
+        found = looked_for(self.method.needs, evidence, looked)
+        if "text" in self.method.needs:
+            text, words = asked_here(core, self.frame, [self.total] * len(evidence.hidden))
             found |= {"text": text, "words": words}
         made = self.method.reduce(
             evidence,
@@ -100,28 +102,57 @@ class ByMethod:
             seed=self.seed,
             further=Further(**found),
         )
-        _tell(core, evidence.scores, made, made._replace(tokens=made.tokens.detach()))
+        kept = made._replace(tokens=made.tokens.detach())
+        tell(core, [evidence.scores], [made.tokens], made, kept)
         return made.tokens
 
 
 Reduction = ByBudget | ByMethod
 
 
-def _tell(core: nn.Module, scores: Tensor, made: Any, last: Any) -> None:
+def said_of_each(tokens: int, total: int) -> str:
+    return f"{total} for each of {tokens // total} images"
+
+
+def looked_for(needs: Sequence[str], evidence: Encoded, looked: Looked) -> dict[str, Tensor]:
+    """What a method needs besides the layer that is read, by the names of `Further`.
+
+    Attention in every block costs another pass of the tower. The question is not looked for here.
+    """
+    found = {}
+    if "received" in needs:
+        found["received"] = received_by_layer(looked.tower, *looked.inputs)
+    if "received_from_all" in needs:
+        found["received_from_all"] = received_by_layer(looked.tower, *looked.inputs, cls=False)
+    if "projected" in needs:
+        found["projected"] = looked.projector(evidence.hidden)
+    return found
+
+
+def tell(
+    core: nn.Module, scores: Sequence[Tensor], tokens: Sequence[Tensor], made: Any, last: Any
+) -> None:
+    """Tell those who listen what was made of images, and keep it as the last.
+
+    Raises ValueError for scores or tokens that are not finite, where looking costs no wait or
+    somebody listens.
+    """
     if torch.compiler.is_compiling():
         return
     lists = [seen for listener, seen in _listeners.get() if listener is core]
-    if lists or made.tokens.device.type == "cpu":
-        check_finite(scores=scores, tokens=made.tokens)
+    for name, tensors in (("scores", scores), ("tokens", tokens)):
+        for tensor in tensors:
+            if lists or tensor.device.type == "cpu":
+                check_finite(**{name: tensor})
     for seen in lists:
         seen.append(made)
     _last[core] = last
 
 
-def last_reduced(core: nn.Module) -> Reduced | None:
+def last_reduced(core: nn.Module) -> Reduced | list[Reduced | None] | None:
     """What became of the tokens of the last images that this part of a model encoded."""
-    last = _last.get(core)
-    if last is None or isinstance(last, Reduced):
+    last: Reduced | list[Reduced | None] | tuple[ZippedTokens, int] | None = _last.get(core)
+    if not isinstance(last, tuple) or isinstance(last, Reduced):
         return last
     return reduced(*last)
 

@@ -50,6 +50,16 @@ def family_of(tower: nn.Module) -> Family:
     )
 
 
+def family_of_config(config: Any) -> Family:
+    """The family of the tower that a config makes. Raises ValueError as `family_of`."""
+    for parent in type(config).__mro__:
+        if (name := parent.__name__.replace("Config", "Model")) in FAMILIES:
+            return FAMILIES[name]
+    raise ValueError(
+        f"{type(config).__name__} makes no supported vision tower; supported: {', '.join(FAMILIES)}"
+    )
+
+
 def has_cls(tower: nn.Module) -> bool:
     """Whether the tower has a CLS token (at index 0 of everything `encode` returns)."""
     return family_of(tower).cls

@@ -6,9 +6,9 @@ are zipped too and run their own tower, and without the layers it is the stock m
 Between calls nothing is kept but what became of the last images, for `ZippedModel.tokens`.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
@@ -23,7 +23,14 @@ from vzlib.models.processors import shorten, zip_processor
 from vzlib.models.question import listening, listening_generate
 from vzlib.models.reduction import ByBudget, ByMethod, Reduction, last_reduced, recorded
 from vzlib.models.tower_parts import has_cls
-from vzlib.models.zip_checks import budget_for, chosen, question_frame
+from vzlib.models.views import Budgeted, ByView, Shape, Share
+from vzlib.models.zip_checks import (
+    budget_for,
+    chosen,
+    chosen_by_view,
+    of_budget,
+    question_frame,
+)
 from vzlib.tokens import Budget, ZippedTokens, select_and_merge
 from vzlib.tokens.evidence import Encoded, Reduced
 from vzlib.tokens.merging import MergeRule
@@ -38,7 +45,7 @@ class ZippedModel:
     model: the very instance that was given, changed until `undo`.
     processor: a copy that puts `retain` placeholders per image, or None if none was given.
     method: what the model is zipped with, and `retain` the visual tokens it leaves of an image.
-    budget: how VisionZip splits them; None for other methods.
+    budget: how VisionZip splits them; None for other methods, and where views share them.
     prefill: the compiled prefill, or None.
     """
 
@@ -49,13 +56,16 @@ class ZippedModel:
     budget: Budget | None
     prefill: CompiledPrefill | None
     _layers: list[tuple[Override, Layer]]
+    _budgeted: Budgeted | None = None
 
     @property
-    def tokens(self) -> Reduced | None:
+    def tokens(self) -> Reduced | list[Reduced | None] | None:
         """What became of the tower's tokens in the last batch of images; None before any.
 
-        Which stayed and where they stand, and which merged into which, as `Reduced` says. Not seen
-        by a compiled model.
+        Which stayed and where they stand, and which merged into which, as `Reduced` says. Where
+        images have several views or sizes, one of each image, [1, ...]: token t of view v counts
+        as v S + t if the tower gives S of a view; None is an image that was left as it is. Not
+        seen by a compiled model.
         """
         return last_reduced(self.model.base_model)
 
@@ -83,19 +93,24 @@ class ZippedModel:
             self.prefill.__exit__()
 
     def shorten(self, inputs: MutableMapping[str, Tensor]) -> dict[str, Tensor]:
-        """Inputs made by the stock processor, with `retain` placeholders for each image.
+        """Inputs made by the stock processor, with as many placeholders as an image now costs.
 
         Texts come back padded on the left, so outputs must be cut at the new length. Raises
         ValueError if the placeholders are not those of whole images.
         """
         config = self.model.config
+        shapes = host_of(self.model).shapes(config, inputs)
         return shorten(
             inputs,
             image_token_id=config.image_token_id,
             pad_token_id=self._padding(),
-            old=host_of(self.model).stock_count(self.model.base_model),
-            new=self.retain,
+            old=[shape.stock for shape in shapes],
+            new=[self.cost(shape) for shape in shapes],
         )
+
+    def cost(self, shape: Shape) -> int:
+        """Tokens of an image of this shape at the language model's input."""
+        return self.retain if self._budgeted is None else self._budgeted.cost(shape)
 
     def _padding(self) -> int:
         """A token to pad with: the tokenizer's, the model's, or any that stands for no image."""
@@ -127,22 +142,27 @@ def zip_model(
     retain: int | None = None,
     method: str | Before | None = None,
     merge: MergeRule = "code",
+    share: Share = "evenly",
     seed: int = 0,
     compile: bool = False,
 ) -> ZippedModel:
-    """Apply VisionZip (Section 3 of the paper), or another method, to one LLaVA until `undo`.
+    """Apply VisionZip (Section 3 of the paper), or another method, to one model until `undo`.
 
-    model: a stock LlavaForConditionalGeneration whose tower `encode` supports. Zipping a zipped
-        model replaces its budget; nested `with` blocks restore the outer one.
+    model: a stock model of a family in `vzlib.models.host`, whose tower `encode` supports. Zipping
+        a zipped model replaces its budget; nested `with` blocks restore the outer one.
     processor: its stock processor, which stays as it is; the copy returned asks for fewer tokens.
     budget: what to keep; with `cls=False` on an encoder with CLS, the CLS token still rates the
         patches but is not kept, as `Budget.all(576)` does to keep LLaVA's own 576 tokens.
-    retain: tokens per image instead of a budget, split 54:10; CLS is kept if the encoder has one.
+    retain: tokens per image in all, instead of a budget, split 54:10; CLS is kept if the encoder
+        has one. Where an image has several views, or any size, one that has no more tokens anyway
+        is left as it is.
     method: another way to spend `retain` tokens before the language model: a name of
         `vzlib.methods.registry`, such as "divprune" or "vispruner(important=0.3)", or an object
         such as `vzlib.methods.VisionZip(merge="paper")`. One that chooses by the question needs
         the processor here, and ids and pixels in one call.
     merge: "code" as released, or "paper". seed: of what a method draws at random.
+    share: of views in the tokens of their image, "evenly", by "attention", or as "released", see
+        `vzlib.models.views.Budgeted`; an image of one view has nothing to share.
     compile: also compile the prefill, see `vzlib.models.compiled_prefill.compiled_prefill`.
 
     Raises ValueError for a model, tower, feature layer, processor, method or merge rule that is not
@@ -153,19 +173,29 @@ def zip_model(
     host.layer(core)
     if merge not in get_args(MergeRule):
         raise ValueError(f"merge={merge!r} must be one of {get_args(MergeRule)}")
-    reduction: Reduction
-    if method is None:
+    reduction: Reduction | ByView
+    budgeted = None
+    if host.VIEWS:
+        own, budgeted = chosen_by_view(host, core, method, budget, retain, merge, share)
+        reduction = ByView(own, budgeted, seed, question_frame(own, processor))
+        total, budget = budgeted.retain, None
+    elif method is None:
         budget = budget_for(tower, budget, retain)
-        own: Before = _of_budget(budget, merge)
+        own = of_budget(budget, merge)
         reduction = ByBudget(budget, partial(_visionzip, budget, merge))
+        total = reduction.total
     else:
         if merge != "code":
             raise ValueError(f"merge={merge!r} is VisionZip's; with a method write it into that")
-        own, count = chosen(tower, method, budget, retain)
-        budget = own.budget(count, has_cls(tower)) if isinstance(own, VisionZip) else None
-        reduction = ByMethod(own, count, seed, question_frame(own, processor))
-    total = reduction.total
-    zipped_processor = None if processor is None else zip_processor(processor, total)
+        own, total = chosen(tower, method, budget, retain)
+        budget = own.budget(total, has_cls(tower)) if isinstance(own, VisionZip) else None
+        reduction = ByMethod(own, total, seed, question_frame(own, processor))
+    if not host.VIEWS and share != "evenly":
+        raise ValueError(f"share={share!r}: an image of {type(model).__name__} has one view")
+    counts = (
+        total if budgeted is None else partial(_placeholders, host.shapes, core.config, budgeted)
+    )
+    zipped_processor = None if processor is None else zip_processor(processor, counts)
 
     layers = {name: partial(override, reduction) for name, override in host.METHODS.items()}
     laid = _lay(core, layers)
@@ -173,7 +203,7 @@ def zip_model(
         laid += _lay(core, {"forward": listening})
         laid += _lay(model, {"generate": listening_generate})
     prefill = compiled_prefill(model) if compile else None
-    return ZippedModel(model, zipped_processor, own, total, budget, prefill, laid)
+    return ZippedModel(model, zipped_processor, own, total, budget, prefill, laid, budgeted)
 
 
 def unzip_model(model: Any) -> Any:
@@ -192,12 +222,12 @@ def _lay(core: Any, layers: Mapping[str, Layer]) -> list[tuple[Override, Layer]]
     return [(put(core, name, layer), layer) for name, layer in layers.items()]
 
 
-def _of_budget(budget: Budget, merge: MergeRule) -> VisionZip:
-    usual = VisionZip(merge=merge, cls=budget.cls)
-    if usual.budget(budget.total, has_cls=True).contextual == budget.contextual:
-        return usual
-    return replace(usual, contextual=budget.contextual / budget.total)
-
-
 def _visionzip(budget: Budget, merge: MergeRule, evidence: Encoded) -> ZippedTokens:
     return select_and_merge(*evidence, budget, merge)
+
+
+def _placeholders(
+    shapes: Callable[..., list[Shape]], config: Any, budgeted: Budgeted, inputs: Mapping[str, Any]
+) -> list[tuple[int, ...] | None]:
+    found = shapes(config, inputs)
+    return [None if budgeted.whole(shape) else budgeted.quotas(shape) for shape in found]

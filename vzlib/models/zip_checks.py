@@ -7,9 +7,14 @@ from torch import nn
 
 from vzlib.methods import registry
 from vzlib.methods.before import Before, check_retain
+from vzlib.methods.vanilla import Vanilla
+from vzlib.methods.visionzip import VisionZip
+from vzlib.models.host import Host
 from vzlib.models.question import Frame, frame_of
 from vzlib.models.tower_parts import blocks_of, has_cls, token_count
+from vzlib.models.views import Budgeted, Share, check_budget
 from vzlib.tokens import Budget
+from vzlib.tokens.merging import MergeRule
 
 
 def budget_for(tower: nn.Module, budget: Budget | None, retain: int | None) -> Budget:
@@ -37,6 +42,14 @@ def budget_for(tower: nn.Module, budget: Budget | None, retain: int | None) -> B
     return budget
 
 
+def of_budget(budget: Budget, merge: MergeRule) -> VisionZip:
+    """VisionZip that splits as this budget does."""
+    usual = VisionZip(merge=merge, cls=budget.cls)
+    if usual.budget(budget.total, has_cls=True).contextual == budget.contextual:
+        return usual
+    return replace(usual, contextual=budget.contextual / budget.total)
+
+
 def chosen(
     tower: nn.Module, method: str | Before, budget: Budget | None, retain: int | None
 ) -> tuple[Before, int]:
@@ -45,6 +58,63 @@ def chosen(
     Raises ValueError for a method that there is not, that works inside the language model or that
     needs what this tower has not, for a budget beside it, and BudgetError for too many tokens.
     """
+    method = _method(method)
+    if budget is not None or retain is None:
+        raise ValueError(
+            f"with a method give retain, such as retain=64, not budget={budget!r} and "
+            f"retain={retain}"
+        )
+    cls_stays = has_cls(tower) and getattr(method, "cls", False)
+    check_retain(retain, token_count(tower) - (has_cls(tower) and not cls_stays))
+    _check_layer(method, len(blocks_of(tower)))
+    return method, retain
+
+
+def chosen_by_view(
+    host: Host,
+    core: Any,
+    method: str | Before | None,
+    budget: Budget | None,
+    retain: int | None,
+    merge: MergeRule,
+    share: Share,
+) -> tuple[Before, Budgeted]:
+    """The method, and how its tokens are shared, where images have several views or any size.
+
+    A budget is the whole image's, and its parts are those of each view.
+    Raises as `budget_for` and `chosen`, and what `check_budget` raises.
+    """
+    if method is not None and (budget is not None or merge != "code"):
+        raise ValueError(
+            f"with a method give retain, such as retain=64, not budget={budget!r} and "
+            f"merge={merge!r}"
+        )
+    if (budget is None) == (retain is None):
+        raise ValueError(
+            f"give either retain or budget, such as retain=64, not retain={retain} and "
+            f"budget={budget!r}"
+        )
+    if budget is not None and not isinstance(budget, Budget):
+        raise ValueError(f"budget must be a Budget such as Budget(54, 10), not {budget!r}")
+    if method is not None:
+        own = _method(method)
+    else:
+        own = VisionZip(merge=merge) if budget is None else of_budget(budget, merge)
+    if isinstance(own, Vanilla):
+        raise ValueError(
+            "method 'vanilla' keeps all tokens, and their number differs from image to image here; "
+            "leave the model as it is"
+        )
+    largest = host.largest(core.config)
+    total = budget.total if budget is not None else retain
+    check_budget(total, share, largest)
+    tower: Any = host.tower(core)
+    _check_layer(own, len(tower.blocks if hasattr(tower, "blocks") else blocks_of(tower)))
+    assert total is not None
+    return own, Budgeted(int(total), share, None if largest is None else largest.views)
+
+
+def _method(method: str | Before) -> Before:
     if isinstance(method, str):
         if registry.row(method).place == "inside":
             raise ValueError(
@@ -57,19 +127,13 @@ def chosen(
             f"method={method!r} must be a name such as 'divprune', or an object such as "
             "vzlib.methods.DivPrune()"
         )
-    if budget is not None or retain is None:
-        raise ValueError(
-            f"with a method give retain, such as retain=64, not budget={budget!r} and "
-            f"retain={retain}"
-        )
-    cls_stays = has_cls(tower) and getattr(method, "cls", False)
-    check_retain(retain, token_count(tower) - (has_cls(tower) and not cls_stays))
+    return method
+
+
+def _check_layer(method: Before, blocks: int) -> None:
     block = getattr(method, "layer", None)
-    if block is not None and not 1 <= block <= len(blocks_of(tower)):
-        raise ValueError(
-            f"layer={block} must be between 1 and {len(blocks_of(tower))}, the tower's blocks"
-        )
-    return method, retain
+    if block is not None and not 1 <= block <= blocks:
+        raise ValueError(f"layer={block} must be between 1 and {blocks}, the tower's blocks")
 
 
 def question_frame(method: Before, processor: Any) -> Frame | None:

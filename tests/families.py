@@ -4,14 +4,50 @@ import functools
 
 import torch
 from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
     LlamaConfig,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
 )
+from transformers.video_processing_utils import VideoProcessorMixin
 
 from tests import tiny
+
+
+class NoVideos(VideoProcessorMixin):
+    """Stands for a video processor: every one needs torchvision, even to be loaded."""
+
+    model_input_names = ()
+    merge_size = 2
+
+    def __init__(self, **_):
+        pass
+
+
+class OfImages:
+    """A processor that takes what stands for a video processor."""
+
+    def check_argument_for_proper_class(self, name, argument):
+        return type(argument)
+
+
+class Qwen25Processor(OfImages, Qwen2_5_VLProcessor):
+    pass
+
+
+class Qwen3Processor(OfImages, Qwen3VLProcessor):
+    pass
+
 
 VIEW, PATCH = 48, 8  # 36 patches in a view
 TEXT = {
@@ -72,7 +108,62 @@ def llava_next(tower="clip", strategy="default"):
     return awake(model), processor
 
 
-MADE = {"llava_next": llava_next}
+def qwen(version):
+    """Patches of 4 pixels, merged 2 x 2, windows of 4 x 4; images of 16 to 64 tokens."""
+    torch.manual_seed(0)
+    special = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
+    words = tiny.tokenizer()
+    words.add_special_tokens({"additional_special_tokens": special})
+    names = ("image", "video", "vision_start", "vision_end")
+    ids = {
+        f"{name}_token_id": words.convert_tokens_to_ids(token)
+        for name, token in zip(names, special, strict=True)
+    }
+    text = {**TEXT, "vocab_size": len(words), "hidden_size": 48, "num_attention_heads": 4,
+            "max_position_embeddings": 4096,
+            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 2, 2],
+                                "rope_theta": 10000.0}}  # fmt: skip
+    eye = {"depth": 4, "hidden_size": 32, "num_heads": 4, "intermediate_size": 64, "patch_size": 4,
+           "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 48}  # fmt: skip
+    if version == "2.5":
+        config = Qwen2_5_VLConfig(
+            vision_config={**eye, "window_size": 16, "fullatt_block_indexes": [1, 3]},
+            text_config=text,
+            **ids,
+        )
+        model, kind = Qwen2_5_VLForConditionalGeneration(config), Qwen25Processor
+    else:
+        text |= {"head_dim": 12}
+        config = Qwen3VLConfig(
+            vision_config={**eye, "num_position_embeddings": 64,
+                           "deepstack_visual_indexes": [0, 2]},
+            text_config=text,
+            **ids,
+        )  # fmt: skip
+        model, kind = Qwen3VLForConditionalGeneration(config), Qwen3Processor
+    with torch.no_grad():
+        for name, parameter in model.model.visual.named_parameters():
+            if "qkv.weight" in name:
+                parameter.mul_(12)
+            if "merger" in name and "weight" in name:
+                parameter.mul_(4)
+    processor = kind(
+        image_processor=Qwen2VLImageProcessorPil(
+            patch_size=4, merge_size=2, temporal_patch_size=2,
+            size={"shortest_edge": 32 * 32, "longest_edge": 64 * 64},
+        ),
+        tokenizer=words,
+        video_processor=NoVideos(),
+        chat_template=tiny.CHAT.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )  # fmt: skip
+    return awake(model), processor
+
+
+MADE = {
+    "llava_next": llava_next,
+    "qwen2_5_vl": functools.partial(qwen, "2.5"),
+    "qwen3_vl": functools.partial(qwen, "3"),
+}
 
 
 @functools.cache
@@ -81,9 +172,13 @@ def made(family):
     return MADE[family]()
 
 
-def saved(family, folder):
-    """A folder with the model and its processor in the hub's format."""
+def saved_and_loaded(family, folder):
+    """The model and its processor by way of a folder in the hub's format."""
     model, processor = made(family)
     model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
+    loaded = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    loaded.generation_config = model.generation_config
+    if not isinstance(processor, OfImages):
+        processor.save_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder)
+    return loaded, processor

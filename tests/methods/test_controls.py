@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from tests.methods.encodings import encoding, rows_of
+from vzlib.methods.grid import columns_by_row
+from vzlib.methods.pooling import cells
 from vzlib.methods.registry import method
 from vzlib.methods.uniform import even_grid
 from vzlib.tokens import BudgetError
@@ -50,3 +52,20 @@ def test_uniform_wants_a_square_image_and_vanilla_all_patches():
         method("uniform").reduce(oblong, 10, has_cls=True, seed=0)
     with pytest.raises(BudgetError, match="all 36 patches, not 10"):
         method("vanilla").reduce(given, 10, has_cls=True, seed=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (5, 12), (12, 5), (40, 3), (24, 24)])
+def test_an_even_grid_over_an_image_of_any_shape_has_every_number_of_places(shape):
+    high, wide = shape
+    for retain in range(1, high * wide + 1):
+        counts = columns_by_row(shape, retain)
+        assert sum(counts) == retain and len(counts) <= high
+        assert 1 <= min(counts) <= max(counts) <= wide
+        index = even_grid(high * wide, retain, shape)
+        assert len(index.unique()) == retain and index.max() < high * wide
+        if retain < 20 or retain == high * wide:
+            weights, middles = cells(high * wide, retain, shape)
+            assert len(middles.unique()) == retain
+            torch.testing.assert_close(weights.sum(1), torch.ones(retain))
+    # As far apart down as across: 2 rows of 4 or 5 on 5 x 12.
+    assert columns_by_row((5, 12), 9) == [4, 5]

@@ -1,6 +1,7 @@
 """What some methods must be given besides what the tower's layer tells."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def of_images(
     The attention of all blocks takes another pass of the tower, but if it is to `remember`.
     """
     needs = {name for way in ways for name in way.before.needs}
-    found: dict[str, Tensor] = {}
+    found: dict[str, Any] = {}
     if remember:
         known = seen(loaded, pixels)
         encoded = known.encoded
@@ -46,7 +47,10 @@ def by_question(
     asked = [one._replace(questions=(q,)) for one in images for q in one.questions]
     row = torch.tensor([i for i, one in enumerate(images) for _ in one.questions])
     row = row.to(encoded.hidden.device)
-    told = Further(*(None if part is None else part[row] for part in further))
+    rows: dict[str, Any] = {
+        name: part[row] for name, part in further._asdict().items() if isinstance(part, Tensor)
+    }
+    told = further._replace(**rows)
     tokenizer = loaded.processor.tokenizer
     ids = [
         torch.tensor(tokenizer(one.questions[0].text, add_special_tokens=False)["input_ids"])

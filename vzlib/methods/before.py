@@ -23,6 +23,7 @@ class Further(NamedTuple):
     projected: [B, S, E] what the projector makes of every token.
     text: [B, T, E] the question's tokens, as the language model embeds them.
     words: [B, T] bool, False where `text` is padding; None if it is nowhere.
+    grid: rows and columns of patches; None for a square.
     """
 
     received: Tensor | None = None
@@ -30,6 +31,7 @@ class Further(NamedTuple):
     projected: Tensor | None = None
     text: Tensor | None = None
     words: Tensor | None = None
+    grid: tuple[int, int] | None = None
 
 
 NOTHING = Further()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vzlib.methods.before import Patches, Pruning
 from vzlib.methods.coverage import places_of
-from vzlib.methods.grid import side_of
+from vzlib.methods.grid import shape_of
 from vzlib.methods.method import Count, Share
 
 PUBLISHED = (9, 24)  # the block that looks at things, of CLIP ViT-L's
@@ -27,7 +27,8 @@ class HiPrune(Pruning):
     Checked against: a plain loop in sets; a case by hand.
 
     alpha: share of the budget for anchors and neighbours. layer: the block of anchors, from 1.
-    Raises ValueError if the patches form no square, or for a block that the tower has not.
+    Raises ValueError for patches of which no rows are known and that form no square, and for a
+    block that the tower has not.
     """
 
     alpha: Share = 0.1
@@ -43,10 +44,10 @@ class HiPrune(Pruning):
         middle = self.layer or max(1, round(PUBLISHED[0] * blocks / PUBLISHED[1]))
         if middle > blocks:
             raise ValueError(f"layer={middle} must be between 1 and {blocks}, the tower's blocks")
-        side = side_of(count)
+        _, wide = shape_of(count, patches.further.grid)
         ranked = received[:, middle - 1].argsort(dim=1, descending=True, stable=True)
         anchors = ranked[:, : round(retain * self.alpha / 5)]
-        steps = torch.tensor([-1, 1, -side, side], device=anchors.device)
+        steps = torch.tensor([-1, 1, -wide, wide], device=anchors.device)
         around = (anchors.unsqueeze(2) + steps).clamp(0, count - 1).flatten(1)
         rank = torch.zeros(batch, count, dtype=torch.long, device=anchors.device)
         rank = rank.scatter(1, around, 1).scatter(1, anchors, 2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vzlib.methods.before import OfPatches, Patches
-from vzlib.methods.grid import columns_by_row, side_of
+from vzlib.methods.grid import columns_by_row, shape_of
 from vzlib.tokens.evidence import Reduced
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
@@ -22,12 +22,12 @@ class Pooling(OfPatches):
     A cell stands at its middle; a patch of several cells is told of the first.
     Checked against: `adaptive_avg_pool2d` for square numbers; a constant image stays constant;
     every cell is a mean, and every patch is in one.
-    Raises ValueError if the patches form no square.
+    Raises ValueError for patches of which no rows are known and that form no square.
     """
 
     def reduce_patches(self, patches: Patches, retain: int) -> Reduced:
         hidden = patches.hidden
-        weights, middles = cells(hidden.shape[1], retain)
+        weights, middles = cells(hidden.shape[1], retain, patches.further.grid)
         sources = weights.argmax(dim=0).scatter(0, middles, torch.arange(retain))
         places, sources = (
             index.to(hidden.device).expand(len(hidden), -1) for index in (middles, sources)
@@ -37,21 +37,22 @@ class Pooling(OfPatches):
         return Reduced(tokens, places, sources)
 
 
-def cells(patches: int, retain: int) -> tuple[Tensor, Tensor]:
+def cells(patches: int, retain: int, grid: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
     """Share of every patch in every cell, `[retain, patches]`, and the cells' middles `[retain]`.
 
-    The shares of a cell sum to 1; no two cells have the same middle.
+    grid: rows and columns of the image; None for a square. The shares of a cell sum to 1; no two
+    cells have the same middle.
     """
-    side = side_of(patches)
-    counts = columns_by_row(side, retain)
-    shares, middles = torch.zeros(retain, side, side), []
+    high, wide = shape_of(patches, grid)
+    counts = columns_by_row((high, wide), retain)
+    shares, middles = torch.zeros(retain, high, wide), []
     cell = iter(shares)
     for row, count in enumerate(counts):
         for column in range(count):
-            spans = _span(row, len(counts), side), _span(column, count, side)
+            spans = _span(row, len(counts), high), _span(column, count, wide)
             next(cell)[spans] = 1
             y, x = ((span.start + span.stop - 1) // 2 for span in spans)
-            middles.append(y * side + x)
+            middles.append(y * wide + x)
     return (shares / shares.sum(dim=(1, 2), keepdim=True)).flatten(1), torch.tensor(middles)
 
 

@@ -19,6 +19,12 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "llava": ("LlavaForConditionalGeneration", "LlavaModel"),
         "llava_next": ("LlavaNextForConditionalGeneration", "LlavaNextModel"),
+        "qwen_vl": (
+            "Qwen2_5_VLForConditionalGeneration",
+            "Qwen2_5_VLModel",
+            "Qwen3VLForConditionalGeneration",
+            "Qwen3VLModel",
+        ),
     }
 )
 
@@ -30,13 +36,14 @@ class Host(Protocol):
         them, or views of any size: then a budget is shared (`vzlib.models.views`).
     METHODS: methods of the core that are overridden, by name. Each is a function of this module,
         called with the reduction, the method below it as a function of the core, the core, and
-        what the caller passed.
+        what the caller passed. OUTER: likewise of the whole model.
 
     The core is the part that holds tower, projector and language model, `model.base_model`.
     """
 
     VIEWS: bool
     METHODS: Mapping[str, Callable[..., Any]]
+    OUTER: Mapping[str, Callable[..., Any]]
 
     def tower(self, core: Any) -> nn.Module:
         """The tower whose tokens are reduced. Raises ValueError for one that is not supported."""

@@ -101,18 +101,19 @@ def image_features(
 
 
 def placeholder_mask(
-    reduction: Reduction,
+    reduction: Any,
     below: Callable[..., Any],
     core: Any,
     input_ids: Tensor | None,
     inputs_embeds: Tensor,
-    image_features: Tensor,
-) -> Tensor:
+    image_features: Tensor | None = None,
+    **others: Any,
+) -> Any:
     """The stock mask, or a ValueError that says what is amiss."""
     try:
-        return below(core, input_ids, inputs_embeds, image_features)
+        return below(core, input_ids, inputs_embeds, image_features, **others)
     except (ValueError, RuntimeError) as error:  # its message counts numbers, not tokens
-        if input_ids is None:
+        if input_ids is None or image_features is None:
             raise
         placeholders = int((input_ids == core.config.image_token_id).sum())
         if placeholders == image_features.shape[0]:  # something else is amiss
@@ -128,3 +129,4 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "get_image_features": image_features,
     "get_placeholder_mask": placeholder_mask,
 }
+OUTER: Mapping[str, Callable[..., Any]] = {}

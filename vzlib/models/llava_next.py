@@ -148,3 +148,4 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "get_image_features": image_features,
     "get_placeholder_mask": placeholder_mask,
 }
+OUTER: Mapping[str, Callable[..., Any]] = {}

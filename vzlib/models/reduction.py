@@ -114,12 +114,12 @@ def said_of_each(tokens: int, total: int) -> str:
     return f"{total} for each of {tokens // total} images"
 
 
-def looked_for(needs: Sequence[str], evidence: Encoded, looked: Looked) -> dict[str, Tensor]:
+def looked_for(needs: Sequence[str], evidence: Encoded, looked: Looked) -> dict[str, Any]:
     """What a method needs besides the layer that is read, by the names of `Further`.
 
     Attention in every block costs another pass of the tower. The question is not looked for here.
     """
-    found = {}
+    found: dict[str, Any] = {}
     if "received" in needs:
         found["received"] = received_by_layer(looked.tower, *looked.inputs)
     if "received_from_all" in needs:

@@ -22,12 +22,14 @@ class Shape(NamedTuple):
     """An image, or a clip, as its family cuts it up.
 
     views: of which the tower sees one by one. tokens: in each that may stay, CLS aside. stock:
-    placeholders that the stock processor puts for the whole.
+    placeholders that the stock processor puts for the whole. grid: rows and columns of tokens in a
+    view; None for a square.
     """
 
     views: int
     tokens: int
     stock: int
+    grid: tuple[int, int] | None = None
 
 
 class Seen(NamedTuple):
@@ -174,7 +176,7 @@ class ByView:
                 quota,
                 has_cls=seen.has_cls,
                 seed=self.seed,
-                further=Further(**further),
+                further=Further(**further, grid=seen.shape.grid),
             )
             parts |= {view: (reduced, row) for row, view in enumerate(members)}
         tokens, places, sources, views, merged = [], [], [], [], []

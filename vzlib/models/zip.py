@@ -197,8 +197,7 @@ def zip_model(
     )
     zipped_processor = None if processor is None else zip_processor(processor, counts)
 
-    layers = {name: partial(override, reduction) for name, override in host.METHODS.items()}
-    laid = _lay(core, layers)
+    laid = _lay(core, _of(reduction, host.METHODS)) + _lay(model, _of(reduction, host.OUTER))
     if "text" in own.needs:
         laid += _lay(core, {"forward": listening})
         laid += _lay(model, {"generate": listening_generate})
@@ -216,6 +215,10 @@ def unzip_model(model: Any) -> Any:
     take_all(found(model, "generate"))
     undo_compiled_prefill(model)
     return model
+
+
+def _of(reduction: Any, methods: Mapping[str, Callable[..., Any]]) -> dict[str, Layer]:
+    return {name: partial(override, reduction) for name, override in methods.items()}
 
 
 def _lay(core: Any, layers: Mapping[str, Layer]) -> list[tuple[Override, Layer]]:

@@ -1,0 +1,264 @@
+"""Qwen2.5-VL and Qwen3-VL: images of any size, tokens reduced behind the merger, positions kept.
+
+What differs from the stock model while it is zipped:
+
+- `get_image_features` reduces what the merger gives, 2 x 2 patches a token, for these are what the
+  language model reads and what positions count. A token is rated by the attention that its patches
+  receive in the last block in which they attend to the whole image; there is no CLS token.
+- Tokens go on in raster order, each with the position (time, row, column) that it has in the whole
+  image, what merged with that of the token it merged into, and what stands nowhere with the last:
+  `get_rope_index` gives these. Text behind an image keeps its positions, too.
+- Of Qwen3-VL's features that enter early layers, a token has the mean of those that went into it.
+- An image that has no more tokens than it may cost is left as it is. Videos are refused.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vzlib.models.llava import placeholder_mask
+from vzlib.models.packed_tower import overhearing, rating_block, units
+from vzlib.models.positions import stretched
+from vzlib.models.views import ByView, Joined, Seen, Shape
+from vzlib.tokens.evidence import Encoded, Reduced
+
+VIEWS = True
+# Of a call: where the tokens of its images stand, and images that were encoded before their turn.
+_call: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)
+
+
+def tower(core: Any) -> nn.Module:
+    visual: nn.Module = core.visual
+    return visual
+
+
+def layer(core: Any, asked: Any = None) -> int:
+    """The block that rates, counted from the end: its tokens are those of the last in any case."""
+    if asked is not None:
+        raise ValueError(f"vision_feature_layer={asked!r}: {type(core).__name__} reads the last")
+    return rating_block(core.visual) - len(core.visual.blocks)
+
+
+def projector(core: Any) -> nn.Module:
+    merger: nn.Module = core.visual.merger
+    return merger
+
+
+def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
+    if inputs.get("video_grid_thw") is not None:
+        _refuse_video()
+    if inputs.get("image_grid_thw") is None:
+        raise ValueError("there is no image_grid_thw; make the inputs with the model's processor")
+    merged, found = config.vision_config.spatial_merge_size, []
+    for _, height, width in inputs["image_grid_thw"]:  # of an image, which is one frame
+        rows, columns = int(height) // merged, int(width) // merged
+        found.append(Shape(1, rows * columns, rows * columns, (rows, columns)))
+    return found
+
+
+def largest(config: Any) -> Shape | None:
+    return None
+
+
+def image_features(
+    reduction: ByView,
+    below: Callable[..., Any],
+    core: Any,
+    pixel_values: Tensor,
+    image_grid_thw: Tensor,
+    return_dict: bool | None = None,
+    **options: Any,
+) -> Any:
+    """As the stock method, with fewer tokens of each image; `places` says where they stand."""
+    call = _call.get()
+    if call is not None and call.get("pixels") is pixel_values:
+        output = call.pop("output")
+        del call["pixels"]
+        return output
+    found = shapes(core.config, {"image_grid_thw": image_grid_thw})
+    if reduction.leaves(core, found):
+        return below(core, pixel_values, image_grid_thw, return_dict=return_dict, **options)
+    visual, last = core.visual, rating_block(core.visual)
+    every = {"received", "received_from_all"} & set(reduction.method.needs)
+    listened = range(len(visual.blocks)) if every else (last,)
+    with overhearing(visual, listened, image_grid_thw) as heard:
+        output = below(core, pixel_values, image_grid_thw, return_dict=True, **options)
+    by_block = {
+        index: units(visual, scores, image_grid_thw, "sum")
+        for index, scores in heard.scores.items()
+    }
+    keys = units(visual, heard.keys[last], image_grid_thw, "mean")
+    received = torch.stack([by_block[index] for index in listened])
+    counts = [shape.stock for shape in found]
+    images = []
+    for shape, hidden, scores, key, blocks in zip(
+        found,
+        output.pooler_output,
+        by_block[last].split(counts),
+        keys.split(counts),
+        received.split(counts, dim=1),
+        strict=True,
+    ):
+        further = {name: blocks.unsqueeze(0) for name in every}
+        further["projected"] = hidden.unsqueeze(0)
+        encoded = Encoded(*(part.unsqueeze(0) for part in (hidden, scores, key)))
+        images.append(Seen(shape, encoded, False, further))
+    made = reduction(core, images, _in_raster_order)
+    output.pooler_output = tuple(
+        whole if each is None else each.tokens[0]
+        for whole, each in zip(output.pooler_output, made, strict=True)
+    )
+    if getattr(output, "deepstack_features", None) is not None:
+        output.deepstack_features = [
+            tuple(_with_sources(*pair) for pair in zip(features, made, strict=True))
+            for features in output.deepstack_features
+        ]
+    output.places = [
+        torch.arange(shape.stock) if each is None else _standing(each, shape.stock)
+        for shape, each in zip(found, made, strict=True)
+    ]
+    if call is not None:
+        call["places"] = output.places
+    return output if return_dict in (None, True) else output.to_tuple()
+
+
+def rope_index(
+    reduction: ByView,
+    below: Callable[..., Any],
+    core: Any,
+    input_ids: Tensor,
+    mm_token_type_ids: Tensor,
+    image_grid_thw: Tensor | None = None,
+    video_grid_thw: Tensor | None = None,
+    *others: Any,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    """Positions [3, B, S] that these tokens have in the prompt with all tokens of its images."""
+    if video_grid_thw is not None:
+        _refuse_video()
+    found = (
+        [] if image_grid_thw is None else shapes(core.config, {"image_grid_thw": image_grid_thw})
+    )
+    if all(map(reduction.budgeted.whole, found)):
+        return below(core, input_ids, mm_token_type_ids, image_grid_thw, video_grid_thw, *others,
+                     attention_mask=attention_mask, **options)  # fmt: skip
+    full = stretched(
+        input_ids,
+        attention_mask,
+        input_ids == core.config.image_token_id,
+        [shape.stock for shape in found],
+        _places(core, options.get("pixel_values"), image_grid_thw),
+    )
+    positions, deltas = below(
+        core,
+        full.stretch(input_ids),
+        full.stretch(mm_token_type_ids),
+        image_grid_thw,
+        video_grid_thw,
+        *others,
+        attention_mask=full.mask,
+        **options,
+    )
+    chosen = positions.gather(2, full.columns.expand(3, -1, -1))
+    longer = full.mask.sum(1, keepdim=True) - full.real.sum(1, keepdim=True)
+    return chosen.masked_fill(~full.real, 0), deltas + longer
+
+
+def forward(
+    reduction: ByView,
+    below: Callable[..., Any],
+    core: Any,
+    *arguments: Any,
+    mm_encoder_outputs: Any = None,
+    **options: Any,
+) -> Any:
+    """The stock forward, in which the places of the tokens of its images are known."""
+    with _calling() as call:
+        if mm_encoder_outputs is not None:
+            options["mm_encoder_outputs"] = mm_encoder_outputs
+            if (given := mm_encoder_outputs.get("image")) is not None:
+                call["places"] = getattr(given, "places", None)
+        return below(core, *arguments, **options)
+
+
+def generate(
+    reduction: ByView, below: Callable[..., Any], model: Any, *arguments: Any, **options: Any
+) -> Any:
+    """The stock generate, which asks for positions before it encodes images."""
+    with _calling():
+        return below(model, *arguments, **options)
+
+
+def video_features(
+    reduction: ByView, below: Callable[..., Any], core: Any, *arguments: Any, **options: Any
+) -> Any:
+    _refuse_video()
+
+
+METHODS: Mapping[str, Callable[..., Any]] = {
+    "get_image_features": image_features,
+    "get_video_features": video_features,
+    "get_placeholder_mask": placeholder_mask,
+    "get_rope_index": rope_index,
+    "forward": forward,
+}
+OUTER: Mapping[str, Callable[..., Any]] = {"generate": generate}
+
+
+@contextmanager
+def _calling() -> Iterator[dict[str, Any]]:
+    call: dict[str, Any] = {}
+    token = _call.set(call)
+    try:
+        yield call
+    finally:
+        _call.reset(token)
+
+
+def _places(core: Any, pixels: Tensor | None, grid: Tensor | None) -> list[Tensor]:
+    """Where the tokens of this call's images stand; they are encoded now if they were not yet."""
+    call = _call.get()
+    if call is None:
+        raise ValueError("positions of chosen tokens are known within forward and generate alone")
+    if call.get("places") is None and pixels is not None:
+        call["output"] = core.get_image_features(pixels, grid, return_dict=True)
+        call["pixels"] = pixels
+    places: list[Tensor] | None = call.get("places")
+    if places is None:
+        raise ValueError(
+            "the places of these images' tokens are not known: pass pixel_values, or what "
+            "get_image_features of the zipped model gave"
+        )
+    return places
+
+
+def _in_raster_order(number: int, joined: Joined) -> Tensor:
+    places = joined.reduced.places[0]
+    return torch.where(places < 0, joined.reduced.sources.shape[1], places).argsort(stable=True)
+
+
+def _standing(reduced: Reduced, count: int) -> Tensor:
+    places = reduced.places[0]
+    return torch.where(places < 0, count - 1, places)
+
+
+def _with_sources(features: Tensor, reduced: Reduced | None) -> Tensor:
+    """For each token the mean of the features [S, E] that went into it: [K, E]."""
+    if reduced is None:
+        return features
+    tokens = reduced.tokens.shape[1]
+    member = reduced.sources == torch.arange(tokens, device=features.device).unsqueeze(1)
+    weights = member / member.sum(1, keepdim=True).clamp(min=1)
+    return (weights @ features.float()).to(features.dtype)
+
+
+def _refuse_video() -> None:
+    raise ValueError(
+        "videos are not reduced in this family, only images; for videos zip a LlavaOnevision or a "
+        "VideoLlava model, or call this one as it is, behind undo"
+    )

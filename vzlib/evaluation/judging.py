@@ -60,20 +60,16 @@ def judge(
     true answer follows it, and each of its tokens must be the most likely one.
 
     opening: of `open_images`, one for each image. asked: its (question, answer) pairs.
-    method: None keeps everything. A rank-adaptive one takes the questions one by one, all others
-    together. Raises ValueError as `pruned_prefill`, and if openings and images differ in number.
+    method: None keeps everything. Raises ValueError as `pruned_prefill`, and if openings and images
+    differ in number.
     """
     images = opening.hidden[0].shape[0]
     if len(asked) != images:
         raise ValueError(f"questions about {len(asked)} images, but {images} openings")
     rows = [(i, _tokens(processor, *pair)) for i, pairs in enumerate(asked) for pair in pairs]
-    layers = len(model.base_model.language_model.layers)
-    stages = () if method is None else method.stages(layers, opening.visual)
-    together = max(1, len(rows)) if all(isinstance(stage.keep, int) for stage in stages) else 1
     judged: list[list[Judged]] = [[] for _ in asked]
-    for start in range(0, len(rows), together):
-        batch = rows[start : start + together]
-        for (i, _), one in zip(batch, _judge(model, opening, batch, method, seed), strict=True):
+    if rows:
+        for (i, _), one in zip(rows, _judge(model, opening, rows, method, seed), strict=True):
             judged[i].append(one)
     return judged
 
@@ -97,8 +93,7 @@ def _judge(
     judged = []
     for number, (_, asked) in enumerate(rows):
         said = best[number, asked.question - 1 : len(asked.text) - 1].tolist()
-        places = tuple(place[number] for place in pruned.places)
-        judged.append(Judged(said == asked.text[asked.question :], places))
+        judged.append(Judged(said == asked.text[asked.question :], pruned.places_of(number)))
     return judged
 
 

@@ -47,9 +47,9 @@ class FastV(Inside):
         keep = max(1, round((1 - self.removed) * visual))
         return (Stage(layer, votes_of=layer - 1, keep=keep),)
 
-    def raters(self, visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+    def raters(self, visual: Tensor, text: Tensor, words: Tensor) -> Tensor:
         """The prompt's last token alone: `[B, T]`."""
-        return last_token(text, asked)
+        return last_token(words)
 
     def for_average(
         self, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"

@@ -56,9 +56,9 @@ class PyramidDrop(Inside):
             for layer, share in zip(starts, self.keep, strict=True)
         )
 
-    def raters(self, visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+    def raters(self, visual: Tensor, text: Tensor, words: Tensor) -> Tensor:
         """The instruction's last token alone: `[B, T]`."""
-        return last_token(text, asked)
+        return last_token(words)
 
     def for_average(
         self, tokens: float, layers: int, visual: int, *, counting: Counting = "inputs"

@@ -65,9 +65,9 @@ class SparseVLM(Inside):
             )
         )
 
-    def raters(self, visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+    def raters(self, visual: Tensor, text: Tensor, words: Tensor) -> Tensor:
         """The words that look like the image: `[B, T]`; see `text_raters`."""
-        return text_raters(visual, text, asked)
+        return text_raters(visual, text, words)
 
     @classmethod
     def released(cls, retain: int) -> "SparseVLM":
@@ -122,9 +122,9 @@ class AdaptiveSparseVLM(Inside):
         keep = self._count(visual)
         return tuple(Stage(start, start - 1, keep, self.recycles) for start in starts)
 
-    def raters(self, visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+    def raters(self, visual: Tensor, text: Tensor, words: Tensor) -> Tensor:
         """The words that look like the image: `[B, T]`; see `text_raters`."""
-        return text_raters(visual, text, asked)
+        return text_raters(visual, text, words)
 
     @classmethod
     def released(cls, retain: int) -> "AdaptiveSparseVLM":
@@ -145,21 +145,21 @@ class AdaptiveSparseVLM(Inside):
         return f"SparseVLM v1 (rank x {self.scale} + {self.bias} after layers {voting})"
 
 
-def text_raters(visual: Tensor, text: Tensor, asked: Tensor) -> Tensor:
+def text_raters(visual: Tensor, text: Tensor, words: Tensor) -> Tensor:
     """Words that receive more than the average word of the image's attention: `[B, T]` bool.
 
     Attention is the softmax over the words of the products of embeddings, as they enter the
     language model, mean over visual tokens. If all words receive the same, all are raters.
 
-    visual: `[B, V, D]`. text: `[B, T, D]`. asked: `[B]`, the words of each row that count.
+    visual: `[B, V, D]`. text: `[B, T, D]`. words: `[B, T]` bool, those of the text that count.
     """
-    prompt = torch.arange(text.shape[1], device=text.device) < asked.unsqueeze(1)
     with without_autocast(visual):
         products = at_least_float32(visual) @ at_least_float32(text).transpose(1, 2)
-    products = products.masked_fill(~prompt.unsqueeze(1), float("-inf"))
+    products = products.masked_fill(~words.unsqueeze(1), float("-inf"))
     received = products.softmax(dim=2).mean(dim=1)
-    raters = (received > received.sum(dim=1, keepdim=True) / asked.unsqueeze(1)) & prompt
-    return torch.where(raters.any(dim=1, keepdim=True), raters, prompt)
+    average = received.sum(dim=1, keepdim=True) / words.sum(dim=1, keepdim=True)
+    raters = (received > average) & words
+    return torch.where(raters.any(dim=1, keepdim=True), raters, words)
 
 
 def _starts(voting: tuple[int, ...], written_for: Shape, layers: int) -> tuple[int, ...]:

@@ -32,7 +32,8 @@ def masked_forward(language_model, prompt, method, seed=0):
     visual = end - prompt.image
     asked = int(prompt.asked[0])
     stages = {stage.layer: stage for stage in method.stages(len(language_model.layers), visual)}
-    voters = method.raters(prompt.opening[:, prompt.image :], prompt.text, prompt.asked)[0]
+    words = torch.arange(text) < prompt.asked.unsqueeze(1)
+    voters = method.raters(prompt.opening[:, prompt.image :], prompt.text, words)[0]
     voters = [end + index for index in range(asked) if voters[index]]
     rotation = language_model.rotary_emb(hidden, torch.arange(length)[None])
     present = torch.ones(length, dtype=torch.bool)

@@ -37,8 +37,13 @@ def test_rows_are_those_of_eager_attention(llava, inputs):
         torch.testing.assert_close(rows, expected, atol=1e-5, rtol=0)
 
 
+def filled(length, counts):
+    return torch.arange(length) < torch.tensor(counts).unsqueeze(1)
+
+
 def test_the_last_token_of_each_prompt_votes():
-    voters = last_token(random(2, 4, 3), torch.tensor([4, 2]))
+    voters = last_token(filled(4, [4, 2]))
+    assert last_token(filled(4, [4, 2]).flip(1)).tolist() == [[False, False, False, True]] * 2
     assert voters.tolist() == [[False, False, False, True], [False, True, False, False]]
 
 
@@ -53,8 +58,8 @@ def test_the_last_token_of_each_prompt_votes():
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_who_votes_in_which_method(method, voters):
-    given = random(1, 5, 8), random(1, 6, 8, seed=1), torch.tensor([6])
-    expected = voters(*given[voters is last_token :])
+    given = random(1, 5, 8), random(1, 6, 8, seed=1), filled(6, [6])
+    expected = voters(given[2]) if voters is last_token else voters(*given)
     assert torch.equal(method.raters(*given), expected)
 
 
@@ -76,7 +81,7 @@ def test_which_layer_votes_in_which_method():
 
 def test_text_raters_in_plain_words():
     visual, text, asked = random(2, 5, 8), random(2, 6, 8, seed=1), torch.tensor([6, 4])
-    raters = text_raters(visual, text, asked)
+    raters = text_raters(visual, text, filled(6, [6, 4]))
     for row in range(2):
         words = int(asked[row])
         received = [0.0] * words
@@ -90,7 +95,7 @@ def test_text_raters_in_plain_words():
 
 def test_words_that_are_all_alike_all_vote():
     text = random(1, 1, 8).expand(1, 3, 8)
-    assert text_raters(random(1, 5, 8), text, torch.tensor([2])).tolist() == [[True, True, False]]
+    assert text_raters(random(1, 5, 8), text, filled(3, [2])).tolist() == [[True, True, False]]
 
 
 def test_clusters_as_a_plain_loop_finds_them():

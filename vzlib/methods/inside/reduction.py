@@ -40,7 +40,7 @@ def reduce_visual(
     elif batch == 1:
         keep = stage.keep(rows[0, votes[0]])
     else:
-        raise ValueError(f"a rank-adaptive method takes one prompt at a time, not {batch}")
+        raise ValueError(f"what is chosen by rank is chosen for one prompt at a time, not {batch}")
     if keep >= tokens:
         return None
     weights = votes.unsqueeze(-1).to(rows.dtype)

@@ -54,11 +54,11 @@ class Inside(Method, ABC):
         """Where it prunes, in order. Raises BudgetError for a shape it does not fit."""
 
     @abstractmethod
-    def raters(self, visual: "Tensor", text: "Tensor", asked: "Tensor") -> "Tensor":
+    def raters(self, visual: "Tensor", text: "Tensor", words: "Tensor") -> "Tensor":
         """Which tokens of the text after the image vote: `[B, T]` bool, at least one per row.
 
         visual: `[B, V, D]` projected visual tokens. text: `[B, T, D]` embeddings.
-        asked: `[B]`, tokens of the text that are the prompt; what follows has no vote.
+        words: `[B, T]` bool, which tokens of the text may vote, at least one per row.
         """
 
 

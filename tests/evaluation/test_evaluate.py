@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import vzlib
 from tests import tiny
-from vzlib.evaluation.decoding import generate
+from tests.models.test_inside import answer as said_by
 from vzlib.evaluation.evaluate import COLUMNS, Way, evaluate, judged
 from vzlib.evaluation.questions import of_scenes, read
 from vzlib.methods.before import Further
@@ -111,10 +111,10 @@ def test_pruned_answers_are_those_of_generating_from_pixels(loaded, asked, said)
         for q in one.questions:
             text = prompt(processor, q.text)
             inputs = processor(images=one.image, text=text, return_tensors="pt")
-            whole = generate(model, inputs, PRUNED, max_new_tokens=LONGEST)
+            whole = said_by(model, inputs, PRUNED, max_new_tokens=LONGEST)
             with vzlib.zip_model(model, processor, retain=RETAIN) as zipped:
                 inputs = zipped.processor(images=one.image, text=text, return_tensors="pt")
-                short = generate(model, inputs, PRUNED, max_new_tokens=LONGEST)
+                short = said_by(model, inputs, PRUNED, max_new_tokens=LONGEST)
             for way, ids in (("vanilla, FastV", whole), ("zipped, FastV", short)):
                 words = processor.decode(ids[0, -LONGEST:], skip_special_tokens=True)
                 assert said[way, one.name, q.text] == words

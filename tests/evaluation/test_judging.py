@@ -5,7 +5,7 @@ import torch
 
 from tests import tiny
 from tests.methods.inside.conftest import LAYERS, VISUAL
-from vzlib.evaluation.decoding import generate
+from tests.models.test_inside import answer as said_by
 from vzlib.evaluation.judging import judge, open_images
 from vzlib.methods.fastv import FastV
 from vzlib.methods.inside.schedule import Shape
@@ -45,8 +45,8 @@ def test_verdicts_are_those_of_generating(llava, images, method, depth):
             inputs = processor(
                 images=tiny.image(i), text=prompt(processor, question), return_tensors="pt"
             )
-            ids = generate(model, inputs, method, max_new_tokens=3)
-            said = processor.tokenizer.convert_ids_to_tokens(ids[0, -3:].tolist())
+            ids = said_by(model, inputs, method, max_new_tokens=3)
+            said = processor.tokenizer.convert_ids_to_tokens(ids[0].tolist())
             processor.tokenizer.eos_token = said[2]  # as if it ended there
             other = next(word for word in tiny.WORDS if word != said[1])
             for answer, right in ((said[:2], True), ([said[0], other], False)):

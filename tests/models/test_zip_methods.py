@@ -169,7 +169,6 @@ def test_a_question_is_what_the_template_leaves(shared):
     ("arguments", "error", "message"),
     [
         ({"method": "divprun"}, ValueError, "divprun: unknown; did you mean divprune"),
-        ({"method": "fastv"}, ValueError, "'fastv' prunes inside the language model"),
         ({"method": "divprune(alpha=1)"}, ValueError, "hyper-parameter of divprune alpha: unknown"),
         ({"method": 7}, ValueError, "method=7 must be a name"),
         ({"method": "divprune", "retain": None}, ValueError, "with a method give retain"),

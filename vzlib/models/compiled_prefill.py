@@ -28,6 +28,7 @@ from torch.nn.functional import pad
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from vzlib.models.inside import prunes
 from vzlib.models.overrides import Layer, Override, found, put, take, take_all
 
 BUCKETS = (64, 128, 192, 256, 384, 512, 640, 768, 1024, 1536, 2048, 3072, 4096)
@@ -89,6 +90,7 @@ class CompiledPrefill:
         undo_compiled_prefill(self.model)
 
     def __enter__(self) -> "CompiledPrefill":
+        _check_whole(self.model.base_model.language_model)
         if self._override is None or self._layer not in self._override.layers:
             self._override = put(self.model.base_model.language_model, "forward", self._layer)
         return self
@@ -115,12 +117,13 @@ def compiled_prefill(
     buckets: lengths that prompts, visual tokens included, are padded to.
     backend, mode: as of torch.compile; without a mode, "reduce-overhead" on CUDA with inductor.
     attach: at once; else inside of `with` blocks alone.
-    Raises ValueError for a model without a language model, buckets that are no lengths, and a
-    backend or mode that torch does not know.
+    Raises ValueError for a model without a language model or with one that prunes, buckets that are
+    no lengths, and a backend or mode that torch does not know.
     """
     language = getattr(getattr(model, "base_model", None), "language_model", None)
     if language is None:
         raise ValueError(f"{type(model).__name__} has no language model to compile the prefill of")
+    _check_whole(language)
     lengths = buckets if isinstance(buckets, list | tuple) else ()
     if not lengths or any(type(size) is not int or size < 2 for size in lengths):
         raise ValueError(f"buckets={buckets!r} must be lengths of at least 2")
@@ -133,6 +136,14 @@ def compiled_prefill(
         raise ValueError(f"backend={backend!r}, mode={mode!r}: {error}") from error
     handle = CompiledPrefill(model, graphs, functools.partial(_forward, graphs))
     return handle.__enter__() if attach else handle
+
+
+def _check_whole(language: Any) -> None:
+    if prunes(language):
+        raise ValueError(
+            "a language model that prunes cannot be compiled, as its layers differ in length; undo "
+            "the method inside it first"
+        )
 
 
 def undo_compiled_prefill(model: Any) -> None:

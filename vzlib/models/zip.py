@@ -15,7 +15,9 @@ from typing import Any, get_args
 from torch import Tensor
 
 from vzlib.methods.before import Before
+from vzlib.methods.inside.schedule import Fitted, Inside
 from vzlib.methods.visionzip import VisionZip
+from vzlib.models import inside
 from vzlib.models.compiled_prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
 from vzlib.models.host import host_of
 from vzlib.models.overrides import Layer, Override, found, put, take, take_all
@@ -29,6 +31,7 @@ from vzlib.models.zip_checks import (
     chosen,
     chosen_by_view,
     of_budget,
+    of_name,
     question_frame,
 )
 from vzlib.tokens import Budget, ZippedTokens, select_and_merge
@@ -44,29 +47,34 @@ class ZippedModel:
 
     model: the very instance that was given, changed until `undo`.
     processor: a copy that puts `retain` placeholders per image, or None if none was given.
-    method: what the model is zipped with, and `retain` the visual tokens it leaves of an image.
-    budget: how VisionZip splits them; None for other methods, and where views share them.
+    method: what the model is zipped with, and `retain` the visual tokens it leaves of an image; of
+        a method inside the language model the layer average asked for, None if the prompt decides.
+    budget: how VisionZip splits them, or the schedule of a method inside the language model and the
+        layer average that it really has; None for others, and where views or prompts decide.
     prefill: the compiled prefill, or None.
     """
 
     model: Any
     processor: Any
-    method: Before
-    retain: int
-    budget: Budget | None
+    method: Before | Inside
+    retain: Any
+    budget: Budget | Fitted | None
     prefill: CompiledPrefill | None
     _layers: list[tuple[Override, Layer]]
     _budgeted: Budgeted | None = None
 
     @property
-    def tokens(self) -> Reduced | list[Reduced | None] | None:
+    def tokens(self) -> Reduced | list[Reduced | None] | inside.Entered | None:
         """What became of the tower's tokens in the last batch of images; None before any.
 
         Which stayed and where they stand, and which merged into which, as `Reduced` says. Where
         images have several views or sizes, one of each image, [1, ...]: token t of view v counts
-        as v S + t if the tower gives S of a view; None is an image that was left as it is. Not
-        seen by a compiled model.
+        as v S + t if the tower gives S of a view; None is an image that was left as it is. With a
+        method inside the language model, which tokens entered each layer. Not seen by a compiled
+        model.
         """
+        if isinstance(self.method, Inside):
+            return inside.last_entered(self.model.base_model)
         return last_reduced(self.model.base_model)
 
     def undo(self) -> None:
@@ -98,6 +106,8 @@ class ZippedModel:
         Texts come back padded on the left, so outputs must be cut at the new length. Raises
         ValueError if the placeholders are not those of whole images.
         """
+        if isinstance(self.method, Inside):  # whose prompts are the stock ones
+            return dict(inputs)
         config = self.model.config
         shapes = host_of(self.model).shapes(config, inputs)
         return shorten(
@@ -140,7 +150,7 @@ def zip_model(
     budget: Budget | None = None,
     *,
     retain: int | None = None,
-    method: str | Before | None = None,
+    method: str | Before | Inside | None = None,
     merge: MergeRule = "code",
     share: Share = "evenly",
     seed: int = 0,
@@ -156,23 +166,33 @@ def zip_model(
     retain: tokens per image in all, instead of a budget, split 54:10; CLS is kept if the encoder
         has one. Where an image has several views, or any size, one that has no more tokens anyway
         is left as it is.
-    method: another way to spend `retain` tokens before the language model: a name of
-        `vzlib.methods.registry`, such as "divprune" or "vispruner(important=0.3)", or an object
-        such as `vzlib.methods.VisionZip(merge="paper")`. One that chooses by the question needs
-        the processor here, and ids and pixels in one call.
+    method: another way to spend `retain` tokens: a name of `vzlib.methods.registry`, such as
+        "divprune" or "vispruner(important=0.3)", or an object such as
+        `vzlib.methods.VisionZip(merge="paper")`. One that chooses by the question needs the
+        processor here, and ids and pixels in one call. For one inside the language model, `retain`
+        is the average over its layers; without, it does what its hyper-parameters say.
     merge: "code" as released, or "paper". seed: of what a method draws at random.
     share: of views in the tokens of their image, "evenly", by "attention", or as "released", see
         `vzlib.models.views.Budgeted`; an image of one view has nothing to share.
     compile: also compile the prefill, see `vzlib.models.compiled_prefill.compiled_prefill`.
 
     Raises ValueError for a model, tower, feature layer, processor, method or merge rule that is not
-    supported, and BudgetError (a ValueError) for a budget this encoder cannot pay.
+    supported, and BudgetError (a ValueError) for a budget this encoder cannot pay, or that a method
+    inside the language model cannot reach.
     """
     host, core = host_of(model), model.base_model
     tower = host.tower(core)
     host.layer(core)
     if merge not in get_args(MergeRule):
         raise ValueError(f"merge={merge!r} must be one of {get_args(MergeRule)}")
+    method = of_name(method)
+    if isinstance(method, Inside):
+        if merge != "code" or compile or share != "evenly":
+            raise ValueError(
+                f"merge={merge!r}, compile={compile}, share={share!r}: {method.name} allows only "
+                "'code', False and 'evenly', as its tokens leave inside the language model"
+            )
+        return _zip_inside(model, processor, method, budget, retain, seed)
     reduction: Reduction | ByView
     budgeted = None
     if host.VIEWS:
@@ -198,6 +218,8 @@ def zip_model(
     zipped_processor = None if processor is None else zip_processor(processor, counts)
 
     laid = _lay(core, _of(reduction, host.METHODS)) + _lay(model, _of(reduction, host.OUTER))
+    if inside.prunes(core.language_model):
+        laid += inside.lay_aside(core.language_model, "forward")
     if "text" in own.needs:
         laid += _lay(core, {"forward": listening})
         laid += _lay(model, {"generate": listening_generate})
@@ -205,14 +227,36 @@ def zip_model(
     return ZippedModel(model, zipped_processor, own, total, budget, prefill, laid, budgeted)
 
 
+def _zip_inside(
+    model: Any,
+    processor: Any,
+    method: Inside,
+    budget: Budget | None,
+    retain: int | None,
+    seed: int,
+) -> ZippedModel:
+    host, core = host_of(model), model.base_model
+    largest = host.largest(core.config)
+    if largest is None:
+        raise ValueError(f"{method.name} needs images of one size, or of one that is the largest")
+    method, spent = inside.chosen(core.language_model, method, budget, retain, largest.stock)
+    counts = partial(_as_it_is, host.shapes, core.config) if host.VIEWS else largest.stock
+    zipped_processor = None if processor is None else zip_processor(processor, counts)
+    laid = [each for name in host.METHODS for each in inside.lay_aside(core, name)]
+    laid += inside.lay(model, method, seed)
+    wanted = None if spent is None else spent.wanted
+    return ZippedModel(model, zipped_processor, method, wanted, spent, None, laid)
+
+
 def unzip_model(model: Any) -> Any:
     """Give back the stock model, its stock prefill too. Also undoes copies of a zipped one.
 
     What others changed, such as accelerate's hooks, stays. Returns the model.
     """
-    for name in (*host_of(model).METHODS, "forward"):
+    for name in (*host_of(model).METHODS, "forward", "get_placeholder_mask"):
         take_all(found(model.base_model, name))
-    take_all(found(model, "generate"))
+    for name in ("forward", "generate"):
+        take_all(found(model, name))
     undo_compiled_prefill(model)
     return model
 
@@ -234,3 +278,9 @@ def _placeholders(
 ) -> list[tuple[int, ...] | None]:
     found = shapes(config, inputs)
     return [None if budgeted.whole(shape) else budgeted.quotas(shape) for shape in found]
+
+
+def _as_it_is(
+    shapes: Callable[..., list[Shape]], config: Any, inputs: Mapping[str, Any]
+) -> list[tuple[int, ...] | None]:
+    return [None for _ in shapes(config, inputs)]

@@ -7,6 +7,7 @@ from torch import nn
 
 from vzlib.methods import registry
 from vzlib.methods.before import Before, check_retain
+from vzlib.methods.inside.schedule import Inside
 from vzlib.methods.vanilla import Vanilla
 from vzlib.methods.visionzip import VisionZip
 from vzlib.models.host import Host
@@ -50,15 +51,26 @@ def of_budget(budget: Budget, merge: MergeRule) -> VisionZip:
     return replace(usual, contextual=budget.contextual / budget.total)
 
 
-def chosen(
-    tower: nn.Module, method: str | Before, budget: Budget | None, retain: int | None
-) -> tuple[Before, int]:
-    """The method asked for, and the tokens it is to leave, if this tower can pay them.
+def of_name(method: str | Before | Inside | None) -> Before | Inside | None:
+    """The method asked for, None for none. Raises ValueError for one that there is not."""
+    if isinstance(method, str):
+        method = registry.method(method)
+    if not isinstance(method, Before | Inside | None):
+        raise ValueError(
+            f"method={method!r} must be a name such as 'divprune', or an object such as "
+            "vzlib.methods.DivPrune()"
+        )
+    return method
 
-    Raises ValueError for a method that there is not, that works inside the language model or that
-    needs what this tower has not, for a budget beside it, and BudgetError for too many tokens.
+
+def chosen(
+    tower: nn.Module, method: Before, budget: Budget | None, retain: int | None
+) -> tuple[Before, int]:
+    """The method, and the tokens it is to leave, if this tower can pay them.
+
+    Raises ValueError for a method that needs what this tower has not, for a budget beside it, and
+    BudgetError for too many tokens.
     """
-    method = _method(method)
     if budget is not None or retain is None:
         raise ValueError(
             f"with a method give retain, such as retain=64, not budget={budget!r} and "
@@ -73,7 +85,7 @@ def chosen(
 def chosen_by_view(
     host: Host,
     core: Any,
-    method: str | Before | None,
+    method: Before | None,
     budget: Budget | None,
     retain: int | None,
     merge: MergeRule,
@@ -97,7 +109,7 @@ def chosen_by_view(
     if budget is not None and not isinstance(budget, Budget):
         raise ValueError(f"budget must be a Budget such as Budget(54, 10), not {budget!r}")
     if method is not None:
-        own = _method(method)
+        own = method
     else:
         own = VisionZip(merge=merge) if budget is None else of_budget(budget, merge)
     if isinstance(own, Vanilla):
@@ -112,22 +124,6 @@ def chosen_by_view(
     _check_layer(own, len(tower.blocks if hasattr(tower, "blocks") else blocks_of(tower)))
     assert total is not None
     return own, Budgeted(int(total), share, None if largest is None else largest.views)
-
-
-def _method(method: str | Before) -> Before:
-    if isinstance(method, str):
-        if registry.row(method).place == "inside":
-            raise ValueError(
-                f"method {method!r} prunes inside the language model, which zip_model does not "
-                f"change; allowed: {', '.join(registry.names('before'))}"
-            )
-        method = registry.method(method, "before")
-    if not isinstance(method, Before):
-        raise ValueError(
-            f"method={method!r} must be a name such as 'divprune', or an object such as "
-            "vzlib.methods.DivPrune()"
-        )
-    return method
 
 
 def _check_layer(method: Before, blocks: int) -> None:

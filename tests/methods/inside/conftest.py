@@ -1,11 +1,13 @@
 """A tiny LLaVA whose language model is deep enough for four stages."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from transformers import LlamaModel
 
 from tests import tiny
-from vzlib.evaluation.decoding import embed_prompt
+from tests.methods.inside.oracle import embedded
 
 LAYERS, VISUAL = 8, 144
 
@@ -15,7 +17,6 @@ def llava():
     model, processor = tiny.llava(image_size=96)
     config = model.config.text_config
     config.num_hidden_layers = LAYERS
-    config.layer_types = None
     torch.manual_seed(1)
     deep = LlamaModel(config).eval()
     with torch.no_grad():  # attention that differs from token to token, layer to layer
@@ -32,6 +33,16 @@ def inputs(llava):
     return tiny.batch(llava[1], tiny.QUESTIONS[:1], images=1)
 
 
+class Prompt(NamedTuple):
+    """Up to the end of its image `[1, P, D]`, where that starts, and what follows `[1, T, D]`."""
+
+    opening: torch.Tensor
+    image: int
+    text: torch.Tensor
+
+
 @pytest.fixture(scope="session")
 def prompt(llava, inputs):
-    return embed_prompt(llava[0], inputs)
+    embeds, visual = embedded(llava[0], inputs)
+    start = int(visual.int().argmax())
+    return Prompt(embeds[:, : start + VISUAL], start, embeds[:, start + VISUAL :])

@@ -24,33 +24,49 @@ def attention_map(layer, hidden, rotation, mask):
 
 
 @torch.no_grad()
-def masked_forward(language_model, prompt, method, seed=0):
-    """(last hidden states of the text `[1, T, D]`, which visual tokens enter each layer)."""
-    hidden = torch.cat([prompt.opening, prompt.text], dim=1)
-    length, text = hidden.shape[1], prompt.text.shape[1]
-    end = length - text
-    visual = end - prompt.image
-    asked = int(prompt.asked[0])
-    stages = {stage.layer: stage for stage in method.stages(len(language_model.layers), visual)}
-    words = torch.arange(text) < prompt.asked.unsqueeze(1)
-    voters = method.raters(prompt.opening[:, prompt.image :], prompt.text, words)[0]
-    voters = [end + index for index in range(asked) if voters[index]]
+def embedded(model, inputs):
+    """Embeddings `[1, S, D]` of one prompt, and which are visual `[S]`."""
+    ids = inputs["input_ids"]
+    image, embeds = ids == model.config.image_token_id, model.get_input_embeddings()(ids)
+    features = model.model.get_image_features(inputs["pixel_values"]).pooler_output
+    return embeds.masked_scatter(image.unsqueeze(-1), torch.cat(tuple(features))), image[0]
+
+
+@torch.no_grad()
+def masked_forward(language_model, hidden, visual, ends, method, seed=0):
+    """(last hidden states `[1, S, D]`, which visual tokens enter each layer) of one conversation.
+
+    hidden: `[1, S, D]`. visual: `[S]`. ends: of each turn, at which its prompt ends and chooses
+    from the visual tokens it brought; what follows has no vote.
+    """
+    length, layers = hidden.shape[1], len(language_model.layers)
+    turns, start = [], 0
+    for end in ends:
+        own = [place for place in range(start, end) if visual[place]]
+        if own:
+            text = torch.arange(own[-1] + 1, end)
+            words = torch.ones(1, len(text), dtype=torch.bool)
+            votes = method.raters(hidden[:, own], hidden[:, text], words)[0]
+            stages = {stage.layer: stage for stage in method.stages(layers, len(own))}
+            turns.append((own, text[votes].tolist(), stages))
+        start = end
     rotation = language_model.rotary_emb(hidden, torch.arange(length)[None])
     present = torch.ones(length, dtype=torch.bool)
     entered, before = [], None
     for index, layer in enumerate(language_model.layers):
-        if index in stages:
-            stage = stages[index]
-            if stage.votes_of == index:
-                voted = attention_map(layer, hidden, rotation, mask_of(present))
-            else:
-                voted = before
-            hidden = drop(hidden, present, voted[voters], prompt.image, end, stage, seed)
-        entered.append(present[prompt.image : end].nonzero().squeeze(1))
+        for own, voters, stages in turns:
+            if index in stages:
+                stage = stages[index]
+                if stage.votes_of == index:
+                    voted = attention_map(layer, hidden, rotation, mask_of(present))
+                else:
+                    voted = before
+                hidden = drop(hidden, present, voted[voters], own, stage, seed)
+        entered.append(present[visual].nonzero().squeeze(1))
         mask = mask_of(present)
         before = attention_map(layer, hidden, rotation, mask)
         hidden = layer(hidden, attention_mask=mask, position_embeddings=rotation)
-    return language_model.norm(hidden)[:, end:], entered
+    return language_model.norm(hidden), entered
 
 
 def mask_of(present):
@@ -59,9 +75,9 @@ def mask_of(present):
     return torch.zeros(visible.shape).masked_fill(~visible, float("-inf"))[None, None]
 
 
-def drop(hidden, present, rows, start, end, stage, seed):
+def drop(hidden, present, rows, own, stage, seed):
     """Changes `present` in place; returns hidden states with recycled averages put in."""
-    places = [place for place in range(start, end) if present[place]]
+    places = [place for place in own if present[place]]
     rows = rows[:, places]
     keep = stage.keep if isinstance(stage.keep, int) else stage.keep(rows)
     if keep >= len(places):

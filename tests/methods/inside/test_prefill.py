@@ -1,12 +1,12 @@
-"""Every method: keeping all is the stock model, dropping is masking, whatever way it is run."""
+"""Every method: dropping is masking, behind an opening that many questions share."""
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from tests import tiny
-from tests.methods.inside.conftest import LAYERS, VISUAL
-from tests.methods.inside.oracle import masked_forward
-from vzlib.evaluation.decoding import embed_prompt, last_logits
+from tests.methods.inside.conftest import LAYERS, VISUAL, Prompt
+from tests.methods.inside.oracle import embedded, masked_forward
 from vzlib.methods.fastv import FastV
 from vzlib.methods.inside.pruned_prefill import open_prompt, pruned_prefill
 from vzlib.methods.inside.schedule import Shape
@@ -37,35 +37,22 @@ PRUNING = [
 def prefill(llava, prompt, method, depth=0, **options):
     language_model = llava[0].model.language_model
     opening = open_prompt(language_model, prompt.opening, prompt.image, depth)
-    return pruned_prefill(
-        language_model, opening, prompt.text, method, asked=prompt.asked, **options
-    )
-
-
-@pytest.mark.parametrize("method", ALL, ids=str)
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_keeping_all_gives_exactly_the_logits_of_the_stock_model(
-    llava, inputs, prompt, method, attention
-):
-    model = llava[0]
-    model.set_attn_implementation(attention)
-    try:
-        last = prompt.text.shape[1]
-        with torch.no_grad():
-            stock = model(**inputs, logits_to_keep=last).logits
-        assert torch.equal(last_logits(model, inputs, method, last=last), stock)
-    finally:
-        model.set_attn_implementation("sdpa")
+    return pruned_prefill(language_model, opening, prompt.text, method, **options)
 
 
 @pytest.mark.parametrize("method", PRUNING, ids=str)
 def test_pruning_equals_masking(llava, prompt, method):
     pruned = prefill(llava, prompt, method)
-    hidden, entered = masked_forward(llava[0].model.language_model, prompt, method)
+    hidden = torch.cat([prompt.opening, prompt.text], dim=1)
+    visual = torch.arange(hidden.shape[1]) - prompt.image
+    visual = (visual >= 0) & (visual < VISUAL)
+    language_model, length = llava[0].model.language_model, prompt.text.shape[1]
+    hidden, entered = masked_forward(language_model, hidden, visual, [hidden.shape[1]], method)
     assert [place[0].tolist() for place in pruned.places] == [one.tolist() for one in entered]
     assert pruned.counts[-1] < VISUAL
     lm_head = llava[0].lm_head
-    torch.testing.assert_close(lm_head(pruned.hidden), lm_head(hidden), atol=1e-5, rtol=0)
+    expected = lm_head(hidden[:, -length:])
+    torch.testing.assert_close(lm_head(pruned.hidden), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("method", [None, *PRUNING], ids=str)
@@ -81,21 +68,11 @@ def test_questions_behind_one_opening_are_as_if_alone(llava, prompt, method, dep
     assert lengths == [count + alone.length - VISUAL for count in alone.counts]
 
 
-@pytest.mark.parametrize("method", [None, *PRUNING], ids=str)
-def test_a_padded_batch_is_as_one_by_one(llava, method):
-    model, processor = llava
-    both = last_logits(model, tiny.batch(processor), method, last=3, seed=5)
-    for i, question in enumerate(tiny.QUESTIONS):
-        single = processor(images=tiny.image(i), text=question, return_tensors="pt")
-        alone = last_logits(model, single, method, last=3, seed=5)
-        torch.testing.assert_close(both[i : i + 1], alone, atol=2e-5, rtol=0)
-
-
 @pytest.mark.parametrize("method", PRUNING, ids=str)
 def test_what_follows_the_prompt_has_no_vote(llava, prompt, method):
-    asked = prompt.asked - 4
-    alone = prefill(llava, prompt._replace(text=prompt.text[:, :-4], asked=asked), method)
-    followed = prefill(llava, prompt._replace(asked=asked), method)
+    alone = prefill(llava, prompt._replace(text=prompt.text[:, :-4]), method)
+    asked = torch.tensor([prompt.text.shape[1] - 4])
+    followed = prefill(llava, prompt, method, asked=asked)
     torch.testing.assert_close(followed.hidden[:, :-4], alone.hidden, atol=2e-5, rtol=0)
     everything = prefill(llava, prompt, method)
     assert not torch.equal(everything.places[-1], alone.places[-1])
@@ -108,21 +85,6 @@ def test_recycling_depends_on_the_seed_alone(llava, prompt):
     state = torch.get_rng_state()
     prefill(llava, prompt, method, seed=3)
     assert torch.equal(torch.get_rng_state(), state)  # and leaves everybody's chance alone
-
-
-def test_bfloat16_and_grouped_keys(llava, inputs):
-    model = llava[0]
-    assert (
-        model.config.text_config.num_key_value_heads < model.config.text_config.num_attention_heads
-    )
-    model.to(torch.bfloat16)
-    try:
-        halves = {**inputs, "pixel_values": inputs["pixel_values"].to(torch.bfloat16)}
-        for method in PRUNING:
-            logits = last_logits(model, halves, method)
-            assert logits.dtype == torch.bfloat16 and logits.isfinite().all()
-    finally:
-        model.to(torch.float32)
 
 
 def test_refusals(llava, prompt):
@@ -148,12 +110,25 @@ def test_refusals(llava, prompt):
 
 def test_an_opening_serves_many_questions(llava):
     model, processor = llava
-    two = embed_prompt(model, tiny.batch(processor))
-    language_model, method = model.model.language_model, FastV()
-    opening = open_prompt(language_model, two.opening, two.image, depth=2)
+    both = [
+        embedded(model, processor(images=tiny.image(i), text=text, return_tensors="pt"))[0]
+        for i, text in enumerate(tiny.QUESTIONS)
+    ]
+    end = VISUAL + 2
+    beginnings = torch.cat([embeds[:, :end] for embeds in both])
+    texts = pad_sequence([embeds[0, end:] for embeds in both], batch_first=True)
+    asked = torch.tensor([embeds.shape[1] - end for embeds in both])
+    language_model = model.model.language_model
+    opening = open_prompt(language_model, beginnings, 2, depth=2)
     rows = torch.tensor([0, 1, 0])
-    together = pruned_prefill(
-        language_model, opening, two.text[rows], method, rows=rows, asked=two.asked[rows]
-    )
-    apart = pruned_prefill(language_model, opening, two.text, method, asked=two.asked)
-    torch.testing.assert_close(together.hidden, apart.hidden[rows], atol=2e-5, rtol=0)
+    for method in (FastV(), AdaptiveSparseVLM(8, 2, (2, 4), written_for=Shape(LAYERS, VISUAL))):
+        together = pruned_prefill(
+            language_model, opening, texts[rows], method, rows=rows, asked=asked[rows]
+        )
+        for number, row in enumerate(rows.tolist()):
+            alone = Prompt(beginnings[row : row + 1], 2, both[row][:, end:])
+            alone = prefill(llava, alone, method)
+            own = together.hidden[number : number + 1, : asked[row]]
+            torch.testing.assert_close(own, alone.hidden, atol=2e-5, rtol=0)
+            kept = zip(together.places_of(number), alone.places_of(0), strict=True)
+            assert all(torch.equal(one, other) for one, other in kept)

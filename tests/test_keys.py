@@ -95,7 +95,8 @@ EDITS = {
     "how a tower is read": ("models/towers.py", r"scale", "scaling", TOWER | ANSWERS | TIMES),
     "how answers are scored": ("evaluation/scoring.py", r"/ 3", "/ 4", ANSWERS),
     "a schedule inside the language model": (
-        "methods/inside/schedule.py", r"dropped \* 0\.3", "dropped * 0.4", ANSWERS | TIMES,
+        "methods/inside/schedule.py", r"dropped \* 0\.3", "dropped * 0.4",
+        ANSWERS | TIMES | {"quickstart.measure"},
     ),
 }  # fmt: skip
 

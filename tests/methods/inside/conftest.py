@@ -14,9 +14,13 @@ LAYERS, VISUAL = 8, 144
 
 @pytest.fixture(scope="session")
 def llava():
-    model, processor = tiny.llava(image_size=96)
+    return deep(image_size=96, layers=LAYERS)
+
+
+def deep(image_size, layers):
+    model, processor = tiny.llava(image_size=image_size)
     config = model.config.text_config
-    config.num_hidden_layers = LAYERS
+    config.num_hidden_layers = layers
     torch.manual_seed(1)
     deep = LlamaModel(config).eval()
     with torch.no_grad():  # attention that differs from token to token, layer to layer

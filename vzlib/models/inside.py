@@ -116,7 +116,10 @@ def chosen(
     retain that is no number, beside a hyper-parameter that follows from it, or of a method that
     meets none; BudgetError, naming the nearest, for one that is out of reach.
     """
-    check_language_model(language_model)
+    try:
+        check_language_model(language_model)
+    except ValueError as error:
+        raise ValueError(f"{method.name} {error}") from None
     shape = (len(language_model.layers), visual)
     if budget is not None:
         raise ValueError(f"with a method give retain, such as retain=64, not budget={budget!r}")

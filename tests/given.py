@@ -19,8 +19,10 @@ class Given(Evidence):
         assert callable(getattr(module, function))
         self.there, self.given = (notebook, function, only), rows
 
-    def rows(self, notebook: str, function: str = "measure", **only: Any) -> pd.DataFrame:
-        assert (notebook, function, only) == self.there
+    def rows(
+        self, notebook: str, function: str = "measure", *, module: str = "measure", **only: Any
+    ) -> pd.DataFrame:
+        assert module == "measure" and (notebook, function, only) == self.there
         assert set(only) <= set(type(self.settings(notebook)).model_fields)
         return self.given
 

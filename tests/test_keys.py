@@ -20,7 +20,7 @@ MEASUREMENTS = {
 TOWER = {  # whatever looks with a model's tower
     "quickstart.measure", "redundancy.measure", "attention_by_layer.measure",
     "softmax_gradient.measure", "feature_misalignment.measure",
-    "feature_misalignment.measure_points",
+    "feature_misalignment.measure_points", "feature_misalignment.measure_subjects",
 }  # fmt: skip
 ANSWERS = {
     "misalignment_ablation.measure", "token_budget.measure", "token_budget.measure_speed",
@@ -86,12 +86,14 @@ EDITS = {
     "selection": (
         "tokens/selection.py", r"descending=True", "descending=False",
         ANSWERS | TIMES | {"quickstart.measure", "feature_misalignment.measure",
-                           "feature_misalignment.measure_points"},
+                           "feature_misalignment.measure_points",
+                           "feature_misalignment.measure_subjects"},
     ),
     "a measure of concentration": (
         "tokens/concentration.py", r"\+ 1", "+ 2", {"attention_by_layer.measure"},
     ),
     "the version of scenes": ("scenes/scene.py", r"VERSION = 1", "VERSION = 2", TOWER | ANSWERS),
+    "the outlines of subjects": ("scenes/subjects.json", r"205", "206", set()),  # in the version
     "how a tower is read": ("models/towers.py", r"scale", "scaling", TOWER | ANSWERS | TIMES),
     "how answers are scored": ("evaluation/scoring.py", r"/ 3", "/ 4", ANSWERS),
     "a schedule inside the language model": (

@@ -64,8 +64,10 @@ class Evidence:
     def settings(self, notebook: str) -> Any:
         return settings_of(self.chosen, notebook)
 
-    def rows(self, notebook: str, function: str = "measure", **only: Any) -> pd.DataFrame:
-        """What a function of the notebook's experiment gives, from the store alone.
+    def rows(
+        self, notebook: str, function: str = "measure", *, module: str = "measure", **only: Any
+    ) -> pd.DataFrame:
+        """What a function of a module of the notebook's analysis gives, from the store alone.
 
         only: settings to narrow it down to what is needed.
 
@@ -73,9 +75,9 @@ class Evidence:
         measured on the model.
         """
         settings = self.settings(notebook).model_copy(update=only)
-        key = (notebook, function, settings)
+        key = (notebook, module, function, settings)
         if key not in self._rows:
-            experiment = importlib.import_module(f"vzlib.experiments.{analysis(notebook)}.measure")
+            experiment = importlib.import_module(f"vzlib.experiments.{analysis(notebook)}.{module}")
             try:
                 with results.store_only():
                     self._rows[key] = getattr(experiment, function)(settings)

@@ -1,10 +1,11 @@
 """Where a subject looks and where dominant tokens lie, decided from made-up scenes."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from tests.given import decide
 from vzlib.experiments.feature_misalignment import claims, tell
+from vzlib.experiments.feature_misalignment.measure_subjects import COLUMNS
 
 
 def rows_of(dominant, own):
@@ -31,12 +32,57 @@ def test_verdicts_follow_the_ratio(dominant, own, ratio, expected):
     assert by_claim["measured"].iloc[0].startswith(f"{ratio:.2f} ")
 
 
-def test_the_ledger_decides_by_the_smallest_budget():
-    rows = rows_of(dominant=1.0, own=2.0)
-    more = rows[rows["quantity"] == "place"].assign(retained=128, share=90.0)
-    looks, lies = (decide(claims, claim, pd.concat([more, rows])) for claim in ("C08", "C09"))
+def subject_rows(background, dominant, own, images="photographs"):
+    """Two photographs; a third of the patches is background, on other masks two thirds."""
+    rows = []
+    for name in ("one", "two"):
+        common = (images, name, name, "cls", 3, True)
+        nulls = (np.nan, np.nan)
+        for count, share in zip((6, 64, 128), background, strict=True):
+            rows.append((*common, "place", "background", count, share, 33.0, 66.0, 50.0))
+        rows.append((*common, "attention", "dominant", 64, dominant, 2.0, *nulls))
+        rows.append((*common, "attention", "own object", 64, own, 4.0, *nulls))
+        rows.append((*common, "attention", "background", 64, 1.0, 1.0, *nulls))
+        rows.append((*common, "replaced", "subject", 6, 0.3, np.nan, np.nan, 0.1))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+class Both:
+    """Evidence of both measurements."""
+
+    def __init__(self, scenes, subjects):
+        self.by_module = {"measure": scenes, "measure_subjects": subjects}
+
+    def rows(self, notebook, *, module="measure"):
+        assert notebook == claims.NOTEBOOK
+        return self.by_module[module]
+
+
+@pytest.mark.parametrize(
+    ("background", "area", "others"),
+    [(10.0, "opposite", "opposite"), (50.0, "found", "opposite"), (80.0, "found", "found")],
+)
+def test_places_are_held_against_area_and_other_masks(background, area, others):
+    table = claims.subject_verdicts(subject_rows((0.0, background, 99.0), 6.0, 4.0))
+    by_quantity = table[table["claim"] == "C09"].set_index("quantity")["verdict"]
+    start = "of the 64 most attended on background, %, less "
+    assert by_quantity[start + "the background's area"] == area
+    assert by_quantity[start + "masks of other images"] == others
+
+
+def test_looks_are_counted_per_token_and_what_is_lost_against_as_many_others():
+    table = claims.subject_verdicts(subject_rows((0.0, 9.0, 9.0), 6.0, 4.0)).set_index("claim")
+    looks, lost = table.loc["C08"].itertuples()
+    assert (looks.value, looks.verdict) == (3.0, "found")
+    assert lost.value == pytest.approx(3.0) and lost.verdict == "found"
+
+
+def test_the_ledger_decides_by_the_smallest_budget_on_images_and_notes_scenes():
+    evidence = Both(rows_of(dominant=1.0, own=2.0), subject_rows((0.0, 9.0, 99.0), 1.0, 4.0))
+    looks, lies = (claims.CLAIMS[claim](evidence) for claim in ("C08", "C09"))
     assert looks.verdict == lies.verdict == "opposite"
-    assert (looks.n, looks.data) == (2, "scenes")
+    assert (looks.n, looks.data) == (2, "photographs")
     assert looks.interval == pytest.approx((0.5, 0.5, 0.5))
-    assert lies.note.startswith("30 % of the dominant tokens lie on background, which is 60 %")
-    assert lies.note.endswith("near the border / expected by chance 0.50 [0.50, 0.50], opposite")
+    assert lies.interval == pytest.approx((-24.0, -24.0, -24.0))
+    assert lies.note.startswith("photographs, of the 64 most attended on background, %, less masks")
+    assert lies.note.endswith("near the border / expected by chance: 0.50 [0.50, 0.50], opposite")

@@ -57,7 +57,7 @@ def _moved(mask: np.ndarray, outline: np.ndarray, to: np.ndarray) -> np.ndarray 
     return moved
 
 
-def _dominant(attention: Tensor, retained: int, cls: bool) -> np.ndarray:
+def dominant_patches(attention: Tensor, retained: int, cls: bool) -> np.ndarray:
     """Which patches [P] a budget keeps as dominant by this block's map [S, S]."""
     scores = attention[0] if cls else attention.mean(0)
     budget = Budget.retain(retained, has_cls=cls)
@@ -71,7 +71,7 @@ def attention_shares(
     attention: Tensor, outlines: list[Outline], retained: tuple[int, ...], layer: int, cls: bool
 ) -> Iterator[tuple[Any, ...]]:
     budget = min(retained)
-    dominant = _dominant(attention, budget, cls)
+    dominant = dominant_patches(attention, budget, cls)
     things = [outline.patches.ravel() for outline in outlines if outline.kind != BLANK]
     covered = np.any(things, axis=0)
     tokens = len(attention)
@@ -109,7 +109,7 @@ def places(
     border = np.ones_like(covered)
     border[margin:-margin, margin:-margin] = False
     for budget in retained:
-        dominant = _dominant(attention, budget, cls)
+        dominant = dominant_patches(attention, budget, cls)
         for target, mask in (("background", ~covered), ("periphery", border)):
             share = mask.ravel()[dominant].mean()
             yield (

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vzlib.experiments.settings import Model, Positive, Settings
+from vzlib.experiments.settings import Images, Model, Positive, Settings
 
 
 class FeatureMisalignment(Settings):
@@ -11,5 +11,8 @@ class FeatureMisalignment(Settings):
     model: Model
     layer: int  # index into the tower's hidden_states
     scenes: int = Field(ge=2)  # intervals are over these
+    images: Images  # with masks of the subject, as photographs have
+    count: int = Field(ge=2)  # of them, of each kind
+    seed: int = Field(ge=0)  # of the crops of photographs
     retained: tuple[Positive, ...] = Field(min_length=1)  # tokens for the LLM
     radius: float = Field(gt=0)  # patches around a query point that count as near

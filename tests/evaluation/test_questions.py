@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from vzlib import scenes
 from vzlib.evaluation import questions
+from vzlib.scenes import things
 
 TEN = ["red"] * 7 + ["blue"] * 3
 ROWS = [
@@ -230,8 +232,12 @@ def test_missing_columns_are_told_with_the_nearest(tmp_path):
     [
         ("none.jsonl", None, "there is no file of questions .*none.jsonl"),
         ("none.parquet", None, "there is no file of questions .*none.parquet"),
-        ("scene", None, "'scene' is neither 'scenes' nor a file that ends in .parquet or .jsonl"),
-        ("own.csv", b"image,question", "neither 'scenes' nor a file that ends in"),
+        (
+            "scene",
+            None,
+            "'scene' is neither 'scenes', 'things' nor a file that ends in .parquet or .jsonl",
+        ),
+        ("own.csv", b"image,question", "neither 'scenes', 'things' nor a file that ends in"),
         ("own.jsonl", b"", "own.jsonl has no rows"),
         ("own.jsonl", b"\xff\xfe", "own.jsonl cannot be read"),
         ("own.parquet", b"not parquet", "own.parquet cannot be read"),
@@ -300,3 +306,15 @@ def test_what_no_reader_survives_is_one_value_error(tmp_path):
         questions.check(str(tmp_path / "deep.jsonl"))
     with pytest.raises(ValueError, match=r"questions='~nobodyatall/q\.jsonl'"):
         questions.check("~nobodyatall/q.jsonl")
+
+
+def test_both_decks_are_asked_until_every_task_has_its_questions():
+    for source, deck in (("scenes", scenes), ("things", things)):
+        asked = read(source, each=3)
+        tasks = [question.task for one in asked for question in one.questions]
+        assert {task: tasks.count(task) for task in deck.TASKS} == dict.fromkeys(deck.TASKS, 3)
+        first = asked[0]
+        assert np.array_equal(first.image, deck.make(first.scene.index).image)
+        told = {(q.text, q.answer) for q in deck.ask(first.scene)}
+        assert {(q.text, q.answers[0]) for q in first.questions} <= told
+    assert questions.version("scenes") != questions.version("things")

@@ -1,6 +1,6 @@
 """Questions about images with known answers: those of scenes, or a file of the user's own.
 
-A source is "scenes" or the path of a file as `vzlib.evaluation.question_file` describes it. Torch
+A source is "scenes", "things" (the second deck, of real things) or the path of a file as `vzlib.evaluation.question_file` describes it. Torch
 is not imported here, so that a notebook can check its source before anything slow.
 """
 
@@ -8,15 +8,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from vzlib import scenes
 from vzlib.evaluation.question_file import Row, image_problems, parse, refuse
 from vzlib.evaluation.scoring import ANNOTATORS, Scoring
+from vzlib.scenes import things
 
-SCENES = "scenes"
+DECKS: dict[str, Any] = {"scenes": scenes, "things": things}
 
 Chosen = Literal["auto", "exact", "vqa"]
 
@@ -51,17 +52,18 @@ class Asked(NamedTuple):
     scene: scenes.Scene | None = None
 
 
-def of_scenes(each: int, split: scenes.Split = "test") -> Iterator[Asked]:
-    """The first scenes, until every task has `each` questions.
+def of_scenes(each: int, split: scenes.Split = "test", deck: str = "scenes") -> Iterator[Asked]:
+    """The first scenes of a deck, until every task has `each` questions.
 
     A scene is asked one question of a task at most, so that those of a task are independent.
     """
-    wanted = dict.fromkeys(scenes.TASKS, each)
+    drawn = DECKS[deck]
+    wanted = dict.fromkeys(drawn.TASKS, each)
     index = 0
     while any(wanted.values()):
-        scene = scenes.make(index, split)
+        scene = drawn.make(index, split)
         index += 1
-        chosen = [question for question in scenes.ask(scene) if wanted[question.task]]
+        chosen = [question for question in drawn.ask(scene) if wanted[question.task]]
         for question in chosen:
             wanted[question.task] -= 1
         if chosen:
@@ -82,9 +84,9 @@ def problems(source: str, scoring: Chosen = "auto") -> list[str]:
     found = []
     if scoring not in get_args(Chosen):
         found.append(f"scoring={scoring!r} is unknown; allowed: {', '.join(get_args(Chosen))}")
-    if source == SCENES:
+    if source in DECKS:
         if scoring in get_args(Scoring):
-            found.append(f"scoring={scoring!r} is for files; scenes need scoring='auto'")
+            found.append(f"scoring={scoring!r} is for files; {source} need scoring='auto'")
         return found
     parsed = parse(_path(source))
     found += parsed.problems
@@ -107,8 +109,8 @@ def read(source: str, each: int, scoring: Chosen = "auto") -> Iterator[Asked]:
     An image is named as its first row writes it, and comes once however often it is asked about.
     Raises ValueError for a file that cannot be read or with malformed rows.
     """
-    if source == SCENES:
-        return of_scenes(each)
+    if source in DECKS:
+        return of_scenes(each, deck=source)
     parsed = parse(_path(source))
     refuse(f"questions={source}", parsed.problems)
     return _of_rows(parsed.rows, each, scoring)
@@ -119,8 +121,9 @@ def version(source: str) -> str:
 
     Raises ValueError as `check` does.
     """
-    if source == SCENES:
-        return str(scenes.VERSION)
+    if source in DECKS:
+        number = str(DECKS[source].VERSION)
+        return number if source == "scenes" else f"{source} {number}"
     file = _path(source)
     parsed = parse(file)
     refuse(f"questions={source}", [*parsed.problems, *image_problems(parsed.images)])

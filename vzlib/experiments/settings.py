@@ -29,7 +29,7 @@ def _several(value: Any) -> Any:
 
 # A relative path counts from where a command was typed, and in Jupyter from the notebook's folder.
 Model = Annotated[str, NameOrPath(_shipped, elsewhere=True)]  # a hub name, too
-Questions = Annotated[str, NameOrPath(lambda: {"scenes"})]
+Questions = Annotated[str, NameOrPath(lambda: {"scenes", "things"})]
 Photograph = Annotated[str, NameOrPath(_photographs)]
 # Where images come from: `vzlib.evaluation.pictures.KINDS`, or folders; one or several.
 Images = Annotated[

@@ -55,8 +55,8 @@ def ratios(rows: pd.DataFrame) -> pd.DataFrame:
             ("dominant/own", "dominant", "own object"),
             ("dominant/background", "dominant", "background"),
         ):
-            parts = [looks.loc[target] for target in (one, other)]
-            found.append((*key, what, *_per_token(*parts)))
+            first, second = (looks.xs(target) for target in (one, other))
+            found.append((*key, what, *_per_token(first, second)))
         replaced = group[group["quantity"] == "replaced"].dropna(subset="value")
         if len(replaced):
             sums = replaced.groupby("unit")[["value", "matched"]].sum()

@@ -235,7 +235,7 @@ def test_missing_columns_are_told_with_the_nearest(tmp_path):
         (
             "scene",
             None,
-            "'scene' is neither 'scenes', 'things' nor a file that ends in .parquet or .jsonl",
+            "'scene' is neither 'scenes', 'things' nor a file that ends in .parquet or",
         ),
         ("own.csv", b"image,question", "neither 'scenes', 'things' nor a file that ends in"),
         ("own.jsonl", b"", "own.jsonl has no rows"),

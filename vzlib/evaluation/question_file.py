@@ -61,8 +61,8 @@ def parse(file: Path) -> Parsed:
     """Read a file; whatever is wrong with it is told, not raised."""
     if file.suffix.lower() not in READERS:
         suffixes = " or ".join(READERS)
-        problem = f"questions={str(file)!r} is neither 'scenes', 'things' nor a file that ends in {suffixes}"
-        return Parsed([], {}, [problem])
+        what = f"neither 'scenes', 'things' nor a file that ends in {suffixes}"
+        return Parsed([], {}, [f"questions={str(file)!r} is {what}"])
     word, reader = READERS[file.suffix.lower()]
     try:
         columns, records = reader(file)

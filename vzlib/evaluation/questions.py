@@ -1,7 +1,8 @@
 """Questions about images with known answers: those of scenes, or a file of the user's own.
 
-A source is "scenes", "things" (the second deck, of real things) or the path of a file as `vzlib.evaluation.question_file` describes it. Torch
-is not imported here, so that a notebook can check its source before anything slow.
+A source is "scenes", "things" (the second deck, of real things), or the path of a file as
+`vzlib.evaluation.question_file` describes it. Torch is not imported here, so that a notebook can
+check its source before anything slow.
 """
 
 import hashlib

@@ -50,12 +50,12 @@ def ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for key, group in rows.groupby(["images", "layer", "read"], sort=False):
-        looks = group[group["quantity"] == "attention"].set_index(["target", "name"])
+        looks: Any = group[group["quantity"] == "attention"].set_index(["target", "name"])
         for what, one, other in (
             ("dominant/own", "dominant", "own object"),
             ("dominant/background", "dominant", "background"),
         ):
-            first, second = (looks.xs(target) for target in (one, other))
+            first, second = (looks.loc[target] for target in (one, other))
             found.append((*key, what, *_per_token(first, second)))
         replaced = group[group["quantity"] == "replaced"].dropna(subset="value")
         if len(replaced):

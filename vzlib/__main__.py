@@ -220,13 +220,22 @@ def ask(
     image: Annotated[str | None, typer.Option(help="an image file")] = None,
     question: Annotated[str | None, typer.Option("--ask", help="about the image")] = None,
     retain: Annotated[int | None, typer.Option(help="visual tokens to keep (default: all)")] = None,
+    method: Annotated[str | None, typer.Option(help="that keeps them, such as divprune")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16")] = "auto",
 ) -> int:
     """Say what a model is, and what it answers to a question about an image."""
     from vzlib.models.command import ask
 
-    ask(model, image=image, question=question, retain=retain, device=device, dtype=dtype)
+    ask(
+        model,
+        image=image,
+        question=question,
+        retain=retain,
+        method=method,
+        device=device,
+        dtype=dtype,
+    )
     return 0
 
 

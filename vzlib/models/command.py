@@ -10,13 +10,16 @@ def ask(
     image: str | None = None,
     question: str | None = None,
     retain: int | None = None,
+    method: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
 ) -> None:
     """Print what a model is and, given an image, its visual tokens and its answer to a question.
 
-    image: path. retain: visual tokens to keep, None for all. Raises ValueError for bad input.
+    image: path. retain: visual tokens to keep, None for all. method: by which, as `zip_model` takes
+    it. Raises ValueError for bad input.
     """
+    from vzlib.methods import registry
     from vzlib.models.answer import answer
     from vzlib.models.checkpoint import identity, resolve
     from vzlib.models.images import open_image
@@ -26,8 +29,10 @@ def ask(
 
     if question and not image:
         raise ValueError("a question needs an image")
-    if retain is not None:
-        Budget.retain(retain)  # bad numbers and bad images stop here, before the weights
+    if method is not None:  # bad names, numbers and images stop here, before the weights
+        registry.method(method)
+    elif retain is not None:
+        Budget.retain(retain)
     picture = open_image(image) if image else None
 
     loaded = load(resolve(name, device=device, dtype=dtype))
@@ -35,10 +40,15 @@ def ask(
     for what, value in _summary(model).items():
         print(f"{what:<16} {value}")
     print(f"{'identity':<16} {identity(loaded.checkpoint or name)}")
-    with nullcontext() if retain is None else zip_model(model, processor, retain=retain) as zipped:
+    zips: Any = nullcontext()
+    if not (retain is None and method is None):
+        zips = zip_model(model, processor, retain=retain, method=method)
+    with zips as zipped:
         if zipped is not None:
             processor = zipped.processor
-            print(f"{'kept per image':<16} {zipped.budget}")
+            if method is not None:
+                print(f"{'method':<16} {registry.label_of(method)}")
+            print(f"{'kept per image':<16} {zipped.budget or zipped.retain or 'as prompts ask'}")
         if picture is not None:
             inputs = processor(images=picture, text=processor.image_token, return_tensors="pt")
             count = int((inputs["input_ids"] == model.config.image_token_id).sum())

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from vzlib.methods.registry import METHODS, Row, names
 from vzlib.plotting import look, styled
-from vzlib.plotting.style import LOOKS, METHOD_MARKS, looks
+from vzlib.plotting.style import FAMILIES, LOOKS, looks
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 BLINDNESS = {
@@ -17,8 +17,7 @@ BLINDNESS = {
     "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
 }
 TOGETHER = [
-    tuple(names("before")),
-    ("visionzip", "fastv", "sparsevlm", "pyramiddrop"),
+    tuple(names()),
     ("photographs", "scenes"),
     ("cls", "mean"),
     ("object", "background"),
@@ -40,7 +39,16 @@ def lab(colour):
 def test_every_method_has_a_look_and_a_marker_of_its_own():
     looks = [look(name) for name in METHODS]
     assert len({each.marker for each in looks}) == len({each.label for each in looks}) == len(looks)
-    assert len({mark[0] for mark in METHOD_MARKS.values()}) == len(METHOD_MARKS)
+    assert len(set(FAMILIES.values())) == len(FAMILIES)
+    assert {row.family for row in METHODS.values()} == set(FAMILIES)
+    for name, one in zip(METHODS, looks, strict=True):
+        assert one.colour == FAMILIES[METHODS[name].family]
+
+
+def test_every_method_is_readable_on_white():
+    for colour in FAMILIES.values():
+        luminance = linear(colour) @ np.array([0.2126, 0.7152, 0.0722])
+        assert 1.05 / (luminance + 0.05) > 3.6, colour  # as WCAG counts it; 3 is enough for lines
 
 
 def test_a_new_method_has_the_colour_of_its_family_and_a_marker_of_its_own(monkeypatch):
@@ -69,12 +77,14 @@ def test_methods_with_hyper_parameters_are_told_apart():
 @pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])
 @pytest.mark.parametrize("blindness", BLINDNESS)
 def test_what_is_drawn_together_differs_for_colour_blind_readers(names, blindness):
-    matrix = np.array(BLINDNESS[blindness])
+    matrix, apart = np.array(BLINDNESS[blindness]), []
     for one, other in itertools.combinations(map(look, names), 2):
         assert one.marker != other.marker
         if one.colour != other.colour:  # methods of one family may share it
             seen = [lab(np.clip(matrix @ linear(each.colour), 0, 1)) for each in (one, other)]
             assert np.linalg.norm(seen[0] - seen[1]) > 12, (one, other)
+            apart.append((one.colour, other.colour))
+    assert apart
 
 
 def test_an_unknown_name_is_told_the_nearest():

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from vzlib import results
 from vzlib.paths import from_environment
+from vzlib.plotting.digits import STEADY, deserved
 from vzlib.plotting.style import STYLE, in_style
 from vzlib.results import durable
 
@@ -24,7 +25,6 @@ NOT_WRITTEN = {
     "png": {"Software": None},
 }
 UNFINISHED = "unfinished"  # in the record of a figure while its files are written
-DIGITS = "%.7g"  # what float32 holds
 
 Data = pd.DataFrame | Mapping[str, pd.DataFrame]
 
@@ -78,9 +78,10 @@ def check(name: str) -> None:
 
 
 def csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV with seven digits, without its index if that has no name."""
-    named = table.index.names != [None]
-    return table.to_csv(index=named, float_format=DIGITS, lineterminator="\n").encode()
+    """A table as CSV, without its index if that has no name."""
+    rows = table if table.index.names == [None] else table.reset_index()
+    text = deserved(rows).to_csv(index=False, float_format=f"%.{STEADY}g", lineterminator="\n")
+    return text.encode()
 
 
 def publish(

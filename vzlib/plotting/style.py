@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, ParamSpec
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from vzlib.methods.registry import METHODS, Row, bare, label_of
+from vzlib.methods.registry import METHODS, bare, label_of
 from vzlib.parameters import unknown
 from vzlib.plotting.letters import FONT, legible
 
 P = ParamSpec("P")
+Marker = Any  # as of matplotlib: a letter, or numbers
 
 COLUMN, TEXT = 3.25, 6.75  # inches: one column and the full width of a two-column page
 
@@ -58,7 +59,8 @@ STYLE: Any = {
 BAND = 0.18  # opacity of the area between two interval bounds
 
 
-MARKERS = ("2", "3", "4", "8", "H", "|", "_", "+")  # of methods without a look of their own
+# Of methods without a mark of their own; (n, 1) are stars and (n, 2) asterisks of n points.
+MARKERS: tuple[Marker, ...] = ("2", "3", "|", "_", (6, 2, 0), (4, 1, 0), (7, 1, 0), (8, 2, 0))
 
 
 class Look(NamedTuple):
@@ -66,33 +68,54 @@ class Look(NamedTuple):
 
     label: str
     colour: str
-    marker: str
+    marker: Marker
     line: str = "-"
 
 
-# Colours of Okabe and Ito and a few more that differ for colour-blind readers from those drawn
-# beside them; the marker says it again.
-METHOD_MARKS: dict[str, tuple[str, ...]] = {
-    "vanilla": ("#000000", "s"),
-    "visionzip": ("#D55E00", "o"),
-    "visionzip-paper": ("#E69F00", "D", "--"),
-    "random": ("#7F7F7F", "x", ":"),
-    "uniform": ("#56B4E9", "v", ":"),
-    "fastervlm": ("#F0E442", "<"),
-    "vispruner": ("#882255", ">"),
-    "divprune": ("#117733", "d"),
-    "cdpruner": ("#2D2DE6", "1"),
-    "prumerge-plus": ("#332288", "p"),
-    "tome": ("#7B52E0", "h"),
-    "pooling": ("#A6D9B8", "X", ":"),
-    "fastv": ("#0072B2", "^"),
-    "sparsevlm": ("#009E73", "P"),
-    "pyramiddrop": ("#CC79A7", "*"),
+# By family, at least 3.6 to 1 in contrast to white, and apart for colour-blind readers too.
+FAMILIES = {
+    "all": "#000000",
+    "VisionZip": "#D55E00",
+    "attention": "#882255",
+    "diversity": "#117733",
+    "question": "#004488",
+    "merging": "#7B52E0",
+    "control": "#7F7F7F",
+    "inside": "#1F8FBF",
 }
 IMAGES = ("photographs", "scenes", "things")
 OF_FOLDERS = (("#CC79A7", "D"), ("#56B4E9", "v"), ("#332288", "P"), ("#999933", "X"))
+OTHERS = "#666666"  # of a family without a colour
+# By method, its marker and line.
+METHOD_MARKS: dict[str, tuple[Marker, str]] = {
+    "vanilla": ("s", "-"),
+    "visionzip": ("o", "-"),
+    "visionzip-paper": ("D", "--"),
+    "fastervlm": ("<", "-"),
+    "holov": ("8", "--"),
+    "hiprune": ("4", "-."),
+    "vispruner": (">", "-"),
+    "divprune": ("d", "--"),
+    "scope": ("H", "-."),
+    "cdpruner": ("1", "-"),
+    "prumerge-plus": ("p", "-"),
+    "tome": ("h", "--"),
+    "pooling": ("X", "-."),
+    "uniform": ("v", "--"),
+    "random": ("x", ":"),
+    "fastv": ("^", "-"),
+    "sparsevlm": ("P", "--"),
+    "pyramiddrop": ("*", "-."),
+}
+
+
+def _of_method(name: str, marker: Marker, line: str) -> Look:
+    row = METHODS[name]
+    return Look(row.label, FAMILIES.get(row.family, OTHERS), marker, line)
+
+
 LOOKS = {
-    **{name: Look(METHODS[name].label, *mark) for name, mark in METHOD_MARKS.items()},
+    **{name: _of_method(name, *mark) for name, mark in METHOD_MARKS.items()},
     # other ways to run them
     "vanilla-compiled": Look("all tokens, compiled", "#555555", "D", "--"),
     "visionzip-compiled": Look("VisionZip, compiled", "#8C3B00", "v", "--"),
@@ -129,7 +152,8 @@ def look(name: str) -> Look:
     if bare(name) not in METHODS:
         raise ValueError(f"no look of {unknown(name, [*LOOKS, *METHODS])}")
     if name in METHODS:
-        return _look_of_family(METHODS[name])
+        without = [other for other in METHODS if other not in LOOKS]
+        return _of_method(name, MARKERS[without.index(name) % len(MARKERS)], "-.")
     return look(bare(name))._replace(label=label_of(name), line=":")
 
 
@@ -151,14 +175,6 @@ def looks_of_images(names: Iterable[str]) -> dict[str, Look]:
     """The looks of sources of images drawn together; of folders each has one of its own."""
     free = cycle(OF_FOLDERS)
     return {name: LOOKS[name] if name in IMAGES else Look(name, *next(free)) for name in names}
-
-
-def _look_of_family(row: Row) -> Look:
-    rows = list(METHODS.items())
-    family = [name for name, other in rows if other.family == row.family and name in LOOKS]
-    colour = LOOKS[family[0]].colour if family else "#666666"
-    without = [other for name, other in rows if name not in LOOKS]
-    return Look(row.label, colour, MARKERS[without.index(row) % len(MARKERS)], "-.")
 
 
 @contextmanager

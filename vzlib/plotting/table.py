@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel
 
+from vzlib.plotting.digits import steady
 from vzlib.plotting.latex import latex
 from vzlib.plotting.save import check, csv, publish
 
@@ -73,7 +74,7 @@ def save_table(
 
 
 def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
-    return rows.to_dict("records")
+    return steady(rows).to_dict("records")
 
 
 def _cell(form: str | Callable[[Mapping[Any, Any]], str], row: Mapping[Any, Any]) -> str:

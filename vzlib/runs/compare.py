@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vzlib.plotting.digits import bounded
 from vzlib.plotting.save import record
 
 SAME, AGREES, MOVED = "same", "within both intervals", "moved"
 OUTCOMES = (SAME, AGREES, MOVED)
 # Of the interval's width, or of the value: less than the digits of a table show.
-NEXT_TO_NOTHING = 1e-2, 1e-4
+NEXT_TO_NOTHING = 1e-2, 1e-3
 VERDICTS = "15_claims-verdicts.csv"
 MACHINE = ["device"]  # columns that name the machine and not what was measured
 
@@ -72,12 +73,8 @@ def _of_the_same_settings(new: Path, shipped: Path) -> Iterator[str]:
 
 
 def _with_intervals(table: pd.DataFrame) -> Iterator[str]:
-    """Columns with their bounds beside them: value, low, high; or gain, gain_low, gain_high."""
-    for column in table.columns:
-        if {f"{column}_low", f"{column}_high"} <= set(table.columns):
-            yield column
-    if {"value", "low", "high"} <= set(table.columns):
-        yield "value"
+    """Columns with their bounds beside them."""
+    return (value for value, _, _ in bounded(list(table.columns)))
 
 
 def _bounds(quantity: str) -> list[str]:

@@ -76,7 +76,7 @@ def _numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
     for place, row in enumerate(rows.itertuples()):
         drawn = look(row.verdict)
         axes.errorbar(row.value, place, xerr=[[row.value - row.low], [row.high - row.value]],
-                      fmt=drawn.marker, color=drawn.colour)  # fmt: skip
+                      linestyle="none", marker=drawn.marker, color=drawn.colour)  # fmt: skip
         axes.plot(row.paper, place, "*", color="black", markersize=6, zorder=3)
     axes.set_yticks(range(len(rows)), rows["claim"])
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -100,8 +100,10 @@ def _points(axis: Axes, rows: pd.DataFrame, shown: list[str]) -> None:
             own["value"],
             place,
             xerr=error,
-            fmt=style.marker,
+            linestyle="none",
+            marker=style.marker,
             color=style.colour,
+            markerfacecolor=style.colour if style.line == "-" else "white",
             label=label,
             markersize=3.5,
         )

@@ -9,8 +9,10 @@ nothing can tell it from the right code, to be left. Error texts and annotations
 import argparse
 import ast
 import copy
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,16 +108,19 @@ def _noticed(mutant: Mutant, tests: list[str], copies: SimpleQueue) -> bool:
         target.write_text(mutant.text, encoding="utf-8")
         found = [str(path) for test in tests for path in sorted(place.glob(test))]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *found]
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=place,
-            capture_output=True,
-            timeout=SECONDS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(place), "OMP_NUM_THREADS": "1"},
-        )
-        return done.returncode != 0
-    except subprocess.TimeoutExpired:
-        return True
+        ) as tests_:
+            try:
+                return tests_.wait(SECONDS) != 0
+            except subprocess.TimeoutExpired:
+                os.killpg(tests_.pid, signal.SIGKILL)  # with what the tests started
+                return True
     finally:
         target.write_text(right, encoding="utf-8")
         copies.put(place)

@@ -32,7 +32,11 @@ def further(given: Encoded, blocks: int = 4, words: int = 5) -> Further:
     mix = torch.arange(16.0 * hidden.shape[2]).view(-1, 16).square().cos().to(hidden)
     projected = hidden.sin() @ mix
     text = projected[:, -words:].flip(2) if hidden.shape[1] >= words else projected.flip(2)
-    return Further(received, received.flip(1), projected, text)
+
+    def smaller(rows: int, columns: int) -> torch.Tensor:
+        return hidden[:, -1:] * torch.arange(1, rows * columns + 1).to(hidden)[:, None]
+
+    return Further(received, received.flip(1), projected, text, smaller=smaller)
 
 
 def reduced(name: str, given: Encoded, retain: int, has_cls: bool, seed: int = 0) -> Reduced:

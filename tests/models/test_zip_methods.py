@@ -1,6 +1,7 @@
 """Every method before the language model under stock generate; the others are refused by name."""
 
 import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from vzlib.methods import registry
 from vzlib.methods.before import Further
 from vzlib.models.answer import prompt
 from vzlib.models.question import _at_hand, asked_here, frame_of
+from vzlib.models.smaller import look_smaller
 from vzlib.models.towers import encode, received_by_layer
 
 NAMES = registry.names("before")
@@ -37,6 +39,25 @@ def inputs_of(zipped, count=1, questions=("what colour is it ?", "how many", "wh
 def said(zipped, inputs, **options):
     chosen = {"max_new_tokens": 4, "do_sample": False, **options}
     return zipped.model.generate(**inputs, **chosen)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", ["clip", "dinov2"])
+def test_downsampling_is_the_tower_on_a_smaller_image(family):
+    model, processor = tiny.llava(family, image_size=96, seed=2)
+    for retain in (20, 32):
+        with vzlib.zip_model(model, processor, retain=retain, method="downsampling") as zipped:
+            inputs = inputs_of(zipped, 2)
+            words = said(zipped, inputs)
+            assert words.shape[1] > inputs["input_ids"].shape[1]
+            found, pixels = zipped.tokens.tokens, (inputs["pixel_values"],)
+            small = look_smaller(model.model.vision_tower, pixels, (-2,), 4, retain // 4)
+            assert found.shape[1] == retain and torch.equal(found, small)
+    for retain, nearest in ((31, r"30 \(5 x 6\) and 32 \(4 x 8\)"), (143, "132.* and 144")):
+        with pytest.raises(BudgetError, match=rf"retain={retain} is no grid .*: {nearest}"):
+            vzlib.zip_model(model, processor, retain=retain, method="downsampling")
+    with pytest.raises(BudgetError, match="vanilla keeps all 144 patches, not 64"):
+        vzlib.zip_model(model, processor, retain=64, method="vanilla")
 
 
 def retained(name):
@@ -114,6 +135,7 @@ def test_the_language_model_gets_what_the_method_gives(shared, name):
             received_from_all=received_by_layer(tower, pixels, cls=False),
             projected=model.model.multi_modal_projector(evidence.hidden),
             text=model.get_input_embeddings()(ids),
+            smaller=partial(look_smaller, tower, (pixels,), (-2,)),
         )
         method = registry.method(name)
         expected = method.reduce(evidence, retained(name), has_cls=True, seed=3, further=further)

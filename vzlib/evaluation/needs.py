@@ -1,6 +1,7 @@
 """What some methods must be given besides what the tower's layer tells."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from vzlib.evaluation.questions import Asked
 from vzlib.evaluation.seen import seen
 from vzlib.methods.before import Further
 from vzlib.models.load import Loaded
+from vzlib.models.smaller import look_smaller
 from vzlib.models.towers import encode, received_by_layer
 from vzlib.tokens.evidence import Encoded
 
@@ -35,6 +37,9 @@ def of_images(
             found["received"] = received_by_layer(loaded.tower, pixels)
         if "received_from_all" in needs:
             found["received_from_all"] = received_by_layer(loaded.tower, pixels, cls=False)
+    if "smaller" in needs:
+        layers = (*loaded.beside, loaded.layer)
+        found["smaller"] = partial(look_smaller, loaded.tower, (pixels,), layers)
     if "projected" in needs:
         found["projected"] = loaded.model.model.multi_modal_projector(encoded.hidden)
     return encoded, Further(**found)

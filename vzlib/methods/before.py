@@ -1,7 +1,7 @@
 """What the reductions before the language model have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -24,6 +24,8 @@ class Further(NamedTuple):
     text: [B, T, E] the question's tokens, as the language model embeds them.
     words: [B, T] bool, False where `text` is padding; None if it is nowhere.
     grid: rows and columns of patches; None for a square.
+    smaller: patches [B, rows * columns, D] that the tower gives for the same images, made smaller
+        to so many rows and columns of patches.
     """
 
     received: Tensor | None = None
@@ -32,6 +34,7 @@ class Further(NamedTuple):
     text: Tensor | None = None
     words: Tensor | None = None
     grid: tuple[int, int] | None = None
+    smaller: Callable[[int, int], Tensor] | None = None
 
 
 NOTHING = Further()
@@ -40,6 +43,7 @@ TOLD = {
     "received_from_all": "the attention received from all tokens in every block of the tower",
     "projected": "what the projector makes of the tokens",
     "text": "the question, embedded by the language model",
+    "smaller": "the tower, to look at a smaller image",
 }
 
 
@@ -74,6 +78,12 @@ class Before(Method, ABC):
     def needs(self) -> tuple[str, ...]:
         """What of `Further` must be given."""
         return ()
+
+    def check(self, retain: int, patches: int) -> None:
+        """Raise BudgetError for a number that cannot be retained of so many patches, in advance.
+
+        What every method asks for, a whole number that there are enough tokens for, is not asked.
+        """
 
     @abstractmethod
     def reduce(
@@ -165,7 +175,7 @@ def _misfits(encoded: Encoded, further: Further, needs: Sequence[str]) -> list[s
         "projected": (batch, tokens, "E"),
         "text": (batch, "T", width),
     }
-    given = {name: getattr(further, name) for name in needs}
+    given = {name: getattr(further, name) for name in needs if name in wanted}
     if "text" in given and further.words is not None:
         wanted["words"], given["words"] = (batch, given["text"].shape[1]), further.words
     return [

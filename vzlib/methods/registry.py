@@ -64,6 +64,10 @@ METHODS = {
     "prumerge-plus": Row("vzlib.methods.prumerge_plus:PruMergePlus", "PruMerge+", "merging"),
     "tome": Row("vzlib.methods.tome:ToMe", "ToMe", "merging"),
     "pooling": Row("vzlib.methods.pooling:Pooling", "average pooling", "control"),
+    # Every budget shows the tower other images: not compared unasked.
+    "downsampling": Row(
+        "vzlib.methods.downsampling:Downsampling", "downsampling", "control", compared=False
+    ),
     "uniform": Row("vzlib.methods.uniform:Uniform", "uniform", "control"),
     "random": Row("vzlib.methods.random:Random", "random", "control", draws=True),
     "fastv": Row("vzlib.methods.fastv:FastV", "FastV", "inside", "inside"),

@@ -13,9 +13,12 @@ from vzlib.tokens.evidence import Reduced
 class Vanilla(OfPatches):
     """Every patch, as stock LLaVA; `retain` must be their number."""
 
+    def check(self, retain: int, patches: int) -> None:
+        if retain != patches:
+            raise BudgetError(f"vanilla keeps all {patches} patches, not {retain}")
+
     def reduce_patches(self, patches: Patches, retain: int) -> Reduced:
         batch, count = patches.hidden.shape[:2]
-        if retain != count:
-            raise BudgetError(f"vanilla keeps all {count} patches, not {retain}")
+        self.check(retain, count)
         everywhere = torch.arange(count, device=patches.hidden.device).expand(batch, -1)
         return Reduced(patches.hidden, everywhere, everywhere)

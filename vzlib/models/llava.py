@@ -88,7 +88,8 @@ def image_features(
     *beside, read = layers(core, vision_feature_layer)
     options.setdefault("output_attentions", seen.config.output_attentions)
     evidence, output = encode_as_asked(seen, pixel_values, layer=read, beside=beside, **options)
-    tokens = reduction(core, evidence, Looked(seen, (pixel_values,), projector(core)))
+    looked = Looked(seen, (pixel_values,), projector(core), (*beside, read))
+    tokens = reduction(core, evidence, looked)
     features: Any = list(projector(core)(tokens))  # transformers declares a tensor
     reduced = BaseModelOutputWithPooling(
         last_hidden_state=tokens,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from vzlib.methods.before import Before, Further
 from vzlib.methods.visionzip import reduced
 from vzlib.models.question import Frame, asked_here
+from vzlib.models.smaller import look_smaller
 from vzlib.models.tower_parts import has_cls
 from vzlib.models.towers import received_by_layer
 from vzlib.tokens import Budget, ZippedTokens, check_finite
@@ -28,12 +30,14 @@ _last: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 class Looked(NamedTuple):
     """What a reduction may ask for besides the layer that is read.
 
-    tower, inputs: what looked, and at what. projector: what the tokens go through.
+    tower, inputs: what looked, and at what. projector: what the tokens go through. layers: those
+        of the tower that are read, where an image is one view.
     """
 
     tower: nn.Module
     inputs: tuple[Tensor, ...]
     projector: nn.Module
+    layers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def looked_for(needs: Sequence[str], evidence: Encoded, looked: Looked) -> dict[
         found["received"] = received_by_layer(looked.tower, *looked.inputs)
     if "received_from_all" in needs:
         found["received_from_all"] = received_by_layer(looked.tower, *looked.inputs, cls=False)
+    if "smaller" in needs:
+        found["smaller"] = partial(look_smaller, looked.tower, looked.inputs, looked.layers)
     if "projected" in needs:
         found["projected"] = looked.projector(evidence.hidden)
     return found

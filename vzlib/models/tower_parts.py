@@ -10,6 +10,8 @@ class Family(NamedTuple):
     """Where a class of transformers keeps the parts a pass needs.
 
     inputs: the arguments of its `forward` and their axes. mask: that for padding, if it takes one.
+    resized: what its embeddings are told with an image of another size, so that they interpolate
+        their positions; None if they cannot.
     """
 
     blocks: str
@@ -18,11 +20,15 @@ class Family(NamedTuple):
     cls: bool
     inputs: Mapping[str, str] = {"pixel_values": "B3HW"}
     mask: str | None = None
+    resized: Mapping[str, bool] | None = None
 
 
+INTERPOLATED = {"interpolate_pos_encoding": True}
 FAMILIES = {
-    "CLIPVisionModel": Family("layers", "layer_norm1", "self_attn", cls=True),
-    "SiglipVisionModel": Family("layers", "layer_norm1", "self_attn", cls=False),
+    "CLIPVisionModel": Family("layers", "layer_norm1", "self_attn", cls=True, resized=INTERPOLATED),
+    "SiglipVisionModel": Family(
+        "layers", "layer_norm1", "self_attn", cls=False, resized=INTERPOLATED
+    ),
     "Siglip2VisionModel": Family(
         "layers",
         "layer_norm1",
@@ -31,8 +37,9 @@ FAMILIES = {
         inputs={"pixel_values": "BSP", "spatial_shapes": "B2"},
         mask="pixel_attention_mask",
     ),
-    "Dinov2Model": Family("layer", "norm1", "attention", cls=True),
-    "Dinov2WithRegistersModel": Family("layer", "norm1", "attention", cls=True),
+    # These interpolate unasked.
+    "Dinov2Model": Family("layer", "norm1", "attention", cls=True, resized={}),
+    "Dinov2WithRegistersModel": Family("layer", "norm1", "attention", cls=True, resized={}),
 }
 
 

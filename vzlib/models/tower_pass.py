@@ -18,7 +18,7 @@ traced by `torch.compile` unless a collector is active, hence `capture_outputs` 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -49,6 +49,7 @@ def run(
     told: dict[int, Told],
     first_only: bool,
     beside: tuple[int, ...] = (),
+    resized: bool = False,
     **options: Any,
 ) -> tuple[Tensor, Any]:
     """Output [B, S, D] of the first `depth` blocks, and what the tower returned with it.
@@ -57,13 +58,15 @@ def run(
     told: for each block that rates, by index, what is told of it as soon as it ran.
     first_only: whether the first token alone rates.
     beside: smaller depths, whose outputs stand in front of it in the last dimension, [B, S, F * D].
+    resized: the images are of another size than the tower's own.
     options: further arguments of the tower. Where they ask for hidden states or attentions, every
     block runs; else `hidden_states` holds the one at `depth` alone, as transformers leaves it, and
     the rest of what the tower returns is of that layer too. `torch.compile` passes options over.
     Raises ValueError for inputs that the tower does not take.
     """
     family, blocks = family_of(tower), blocks_of(tower)
-    _check(tower, family, inputs)
+    _check(tower, family, inputs, resized)
+    told_of_size = dict(family.resized or {}) if resized else {}
     loop = partial(
         _plain_loop,
         tower,
@@ -73,6 +76,7 @@ def run(
         told=told,
         first_only=first_only,
         beside=beside,
+        told_of_size=told_of_size,
         **NOTHING_ELSE,
     )
     if torch.compiler.is_compiling() or _is_compiled(tower):
@@ -83,7 +87,7 @@ def run(
     named: dict[str, Tensor | None] = dict(zip(family.inputs, inputs, strict=True))
     if family.mask is not None:
         named[family.mask] = valid
-    options = {**NOTHING_ELSE, **options, "return_dict": True}
+    options = {**NOTHING_ELSE, **options, **told_of_size, "return_dict": True}
     asked = options["output_hidden_states"]
     whole = bool(asked or options["output_attentions"])
     whole = whole or not is_method(tower.encoder, "forward")  # whose loop cannot end early
@@ -111,7 +115,9 @@ def run(
     return hidden, output
 
 
-def _check(tower: nn.Module, family: Family, inputs: tuple[Tensor, ...]) -> None:
+def _check(tower: nn.Module, family: Family, inputs: tuple[Tensor, ...], resized: bool) -> None:
+    if resized and family.resized is None:
+        raise ValueError(f"{type(tower).__name__} cannot be shown images of another size")
     shapes = [tuple(getattr(each, "shape", [type(each).__name__])) for each in inputs]
     if [len(shape) for shape in shapes] != [len(axes) for axes in family.inputs.values()]:
         wanted = ", ".join(f"{name} [{', '.join(axes)}]" for name, axes in family.inputs.items())
@@ -134,11 +140,12 @@ def _plain_loop(
     told: dict[int, Told],
     first_only: bool,
     beside: tuple[int, ...],
+    told_of_size: Mapping[str, bool],
     **_: Any,
 ) -> Tensor:
     family, mask = family_of(tower), None
     between: dict[int, Tensor] = {}
-    hidden = tower.embeddings(*inputs).contiguous()
+    hidden = tower.embeddings(*inputs, **told_of_size).contiguous()
     if hasattr(tower, "pre_layrnorm"):  # CLIP only, and so spelt
         hidden = tower.pre_layrnorm(hidden)
     if valid is not None:

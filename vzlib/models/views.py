@@ -168,7 +168,7 @@ class ByView:
         for quota in sorted(set(quotas) - {0}):
             members = [view for view, each in enumerate(quotas) if each == quota]
             index = torch.tensor(members, device=seen.encoded.hidden.device)
-            further = {name: value[index] for name, value in seen.further.items()}
+            further: dict[str, Any] = {name: value[index] for name, value in seen.further.items()}
             for name, value in text.items():
                 further[name] = value.expand(len(members), *value.shape[1:])
             reduced = self.method.reduce(

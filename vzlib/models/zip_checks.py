@@ -12,7 +12,7 @@ from vzlib.methods.vanilla import Vanilla
 from vzlib.methods.visionzip import VisionZip
 from vzlib.models.host import Host
 from vzlib.models.question import Frame, frame_of
-from vzlib.models.tower_parts import blocks_of, has_cls, token_count
+from vzlib.models.tower_parts import blocks_of, family_of, has_cls, token_count
 from vzlib.models.views import Budgeted, Share, check_budget
 from vzlib.tokens import Budget
 from vzlib.tokens.merging import MergeRule
@@ -78,6 +78,11 @@ def chosen(
         )
     cls_stays = has_cls(tower) and getattr(method, "cls", False)
     check_retain(retain, token_count(tower) - (has_cls(tower) and not cls_stays))
+    method.check(retain, token_count(tower) - has_cls(tower))
+    if "smaller" in method.needs and family_of(tower).resized is None:
+        raise ValueError(
+            f"{method.name} shows smaller images, which {type(tower).__name__} cannot be shown"
+        )
     _check_layer(method, len(blocks_of(tower)))
     return method, retain
 
@@ -116,6 +121,11 @@ def chosen_by_view(
         raise ValueError(
             "method 'vanilla' keeps all tokens, and their number differs from image to image here; "
             "leave the model as it is"
+        )
+    if "smaller" in own.needs:
+        raise ValueError(
+            f"method {own.name!r} shows the tower a smaller image, which is for models that see an "
+            "image as one view, such as LLaVA-1.5; here give the processor smaller images"
         )
     largest = host.largest(core.config)
     total = budget.total if budget is not None else retain

@@ -16,6 +16,7 @@ from vzlib.evaluation.evaluate import COLUMNS, Way, evaluate, judged
 from vzlib.evaluation.questions import of_scenes, read
 from vzlib.methods.before import Further
 from vzlib.methods.cdpruner import CDPruner
+from vzlib.methods.downsampling import Downsampling
 from vzlib.methods.fastv import FastV
 from vzlib.methods.hiprune import HiPrune
 from vzlib.methods.mmtok import MMTok
@@ -103,6 +104,20 @@ def test_answers_are_those_of_the_stock_and_of_the_zipped_model(loaded, asked, s
             with vzlib.zip_model(model, processor, retain=RETAIN) as zipped:
                 short = answer(zipped.model, zipped.processor, one.image, q.text, **length)
             assert said["zipped", one.name, q.text] == short
+
+
+def test_a_smaller_image_gives_the_answers_of_the_zipped_model(loaded, asked, write):
+    model, processor = loaded.model, loaded.processor
+    source, ways = write(lambda *_: ["red"]), [Way("small", Downsampling(), RETAIN)]
+    for remember in (False, True):
+        rows = evaluate(loaded, ways, read(source, 2), progress=False, remember=remember,
+                        max_new_tokens=LONGEST)  # fmt: skip
+        assert (rows["at_input"] == RETAIN).all()
+        with vzlib.zip_model(model, processor, retain=RETAIN, method="downsampling") as zipped:
+            for row in rows.itertuples():
+                image = next(one.image for one in asked if one.name == row.image)
+                short = answer(model, zipped.processor, image, row.question, max_new_tokens=LONGEST)
+                assert row.said == short
 
 
 def test_pruned_answers_are_those_of_generating_from_pixels(loaded, asked, said):

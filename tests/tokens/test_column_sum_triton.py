@@ -74,6 +74,7 @@ def test_the_kernel_is_chosen_where_it_can_run(tensor, taken, monkeypatch):
     queries = placed(**tensor)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     assert attention.has_kernel(queries, queries) == taken
+    assert attention.has_kernel(queries[0], queries[0]) == taken  # [H, Q, d] of a packed sequence
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     assert not attention.has_kernel(queries, queries)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))

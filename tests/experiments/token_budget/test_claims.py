@@ -157,3 +157,16 @@ def test_an_interval_picked_from_several_holds_for_all():
     assert (wide.high - 1) == pytest.approx(2.5758 / 1.95996, rel=1e-3)
     name, interval = largest({"a": one, "b": Interval(3, 2, 4)})
     assert name == "b" and interval.low < 2
+
+
+def test_the_table_of_verdicts_has_the_claims_of_the_budgets_that_were_measured():
+    levels = LEVELS | {("fastv", 64): (0.5, 0.5, 0.5), ("fastv", 192): (0.5, 0.5, 0.5)}
+    found = token_budget.verdicts(answers(levels)).set_index("claim")
+    assert found["verdict"].to_dict() == {
+        "C15": "found", "C18": "found", "C19": "not measurable here",
+    }  # fmt: skip
+    assert found["n"].tolist() == [1200, 1200, 0]
+    kept, lead, none = found["measured"]
+    assert kept.startswith("99.") and kept.endswith("] % of the accuracy with all tokens")
+    assert lead.startswith("41.8 [38.9, ") and lead.endswith("] points of accuracy") and none == ""
+    assert found.loc["C15", "paper"] == "94" and "64" in found.loc["C15", "says"]

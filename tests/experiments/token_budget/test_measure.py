@@ -134,6 +134,12 @@ def test_all_that_is_wrong_is_said_before_a_model_is_loaded(scene_folder, monkey
         )
 
 
+def test_budgets_that_a_method_cannot_spend_are_refused_with_the_nearest(scene_folder):
+    chosen = {"budgets": (64, 31), "methods": ("visionzip", "downsampling(stretch=1)")}
+    with pytest.raises(ValueError, match=r"1 problem .*\n.*31 is no grid .*: 25 .* and 36 .*$"):
+        measure.plan(settings(scene_folder, **chosen))
+
+
 def test_every_point_answers_the_same_questions_once(scene_folder, own_store, monkeypatch):
     rows = measure.measure(settings(scene_folder))
     points = rows.groupby(["method", "budget"])

@@ -5,7 +5,7 @@ spend more at first. They are compared at the same average over layers (the fiel
 with the same number of tokens left in the last layer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -38,9 +38,9 @@ def plan(settings: TokenBudget) -> list[Point]:
     """Every method at every budget, and what it can spend; loads no weights.
 
     A schedule inside the language model cannot go below what its first layers cost.
-    Raises one ValueError for all budgets above the tokens that there are, all methods with more
-    stages than the model has layers and all that is wrong with the questions, and what `identity`
-    raises.
+    Raises one ValueError for all budgets above the tokens that there are or that a method cannot
+    spend, all methods with more stages than the model has layers and all that is wrong with the
+    questions, and what `identity` raises.
     """
     shape = shape_of(settings.model)
     wrong = [
@@ -48,7 +48,7 @@ def plan(settings: TokenBudget) -> list[Point]:
         for budget in settings.budgets
         if budget >= shape.visual
     ]
-    wrong += [text for name in settings.chosen if (text := _misfit(name, shape))]
+    wrong += [text for name in settings.chosen for text in _misfits(name, settings.budgets, shape)]
     questions.refuse("the settings", [*wrong, *questions.problems(settings.questions)])
     points = [Point(VANILLA, shape.visual, float(shape.visual))]
     for budget in dict.fromkeys(settings.budgets):
@@ -179,16 +179,19 @@ def _schedule(name: str, tokens: float, equalise: str, shape: Any) -> Any:
         return error.nearest
 
 
-def _misfit(name: str, shape: Any) -> str | None:
-    """Why a method fits no budget on a model of this shape, if it does not."""
+def _misfits(name: str, budgets: Sequence[int], shape: Any) -> Iterator[str]:
+    """Why a method inside fits no budget on a model of this shape, or one before not each."""
     from vzlib.tokens import BudgetError
 
-    try:
-        if _is_inside(name):
-            _schedule(name, shape.visual, "layer average", shape)
-    except BudgetError as error:
-        return f"method {name}: {error}"
-    return None
+    possible = [budget for budget in dict.fromkeys(budgets) if budget < shape.visual]
+    for budget in (shape.visual,) if _is_inside(name) else possible:
+        try:
+            if _is_inside(name):
+                _schedule(name, budget, "layer average", shape)
+            else:
+                registry.method(name).check(budget, shape.visual)
+        except BudgetError as error:
+            yield f"method {name}: {error}"
 
 
 def _reachable(name: str, budget: int, equalise: str, shape: Any) -> float | None:

@@ -23,8 +23,8 @@ TOWER = {  # whatever looks with a model's tower
     "feature_misalignment.measure_points", "feature_misalignment.measure_subjects",
 }  # fmt: skip
 ANSWERS = {
-    "misalignment_ablation.measure", "token_budget.measure", "token_budget.measure_speed",
-    "dominant_contextual.measure",
+    "misalignment_ablation.measure", "misalignment_ablation.measure_permuted",
+    "token_budget.measure", "token_budget.measure_speed", "dominant_contextual.measure",
 }  # fmt: skip
 TIMES = {"efficiency.measure"}
 
@@ -80,7 +80,8 @@ EDITS = {
     "the store": ("results/entry.py", "indent=2", "indent=1", set()),
     "a method among many": ("methods/divprune.py", "1 - cosine", "1.0 - cosine", set()),
     "another method": (
-        "methods/fastv.py", r"0\.5", "0.6", {"misalignment_ablation.measure"} | TIMES,
+        "methods/fastv.py", r"0\.5", "0.6",
+        {"misalignment_ablation.measure", "misalignment_ablation.measure_permuted"} | TIMES,
     ),
     "the table of methods": ("methods/registry.py", '"DivPrune"', '"Div"', set()),
     "selection": (

@@ -19,9 +19,9 @@ class Given(Evidence):
         super().__init__(settings("15_claims"))
         self.notebook, self.given = notebook, rows
 
-    def rows(self, notebook, function="measure", **only):
+    def rows(self, notebook, function="measure", *, module="measure", **only):
         assert notebook == self.notebook
-        given = self.given[function]
+        given = self.given[function if module == "measure" else module]
         settings = self.settings(notebook).model_copy(update=only)
         type(settings).model_validate(settings.model_dump())  # such settings there can be
         for name, values in only.items():
@@ -43,7 +43,7 @@ def ablation(baseline=0.8, ex1=0.8, ex2=0.8, dominant=5.0):
                 "selector": "sparsevlm", "condition": condition, "seed": 0, "task": "reading",
                 "image": [f"scene {image}" for image in range(200)], "question": "?",
                 "answer": "x", "score": (hard < levels.get(condition, baseline)).astype(float),
-                "dominant": dominant, "chance": 10.0,
+                "dominant": dominant, "chance": 10.0, "covered": 80.0,
             },
         )
         for condition in conditions
@@ -62,8 +62,12 @@ def test_the_ablation_is_told_in_percent_and_decided_by_its_sign():
 
 
 def test_fewer_dominant_tokens_than_by_chance_is_misaligned():
-    assert decide(misalignment_ablation, "C10", ablation()).verdict == "found"
-    more = decide(misalignment_ablation, "C10", ablation(dominant=30.0))
+    other = ablation(dominant=29.0).query("condition == 'baseline'").assign(covered=75.0)
+    given = {"measure_permuted": other}
+    assert decide(misalignment_ablation, "C10", ablation(), **given).verdict == "found"
+    more = decide(misalignment_ablation, "C10", ablation(dominant=30.0), **given)
+    assert "dominant 29.0 instead of 30.0 %, a difference of 1.00 [1.00, 1.00] points" in more.note
+    assert "covered 75.0 instead of 80.0 %, a difference of 5.00 [5.00, 5.00] points" in more.note
     assert more.verdict == "opposite" and more.interval.value == pytest.approx(3)
     assert more.note.startswith("30.0 % of the tokens that sparsevlm keeps are dominant")
 

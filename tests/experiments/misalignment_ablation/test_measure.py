@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from transformers import LlamaModel
 
-from tests import tiny
 from vzlib import scenes
 from vzlib.evaluation.evaluate import Verdict
 from vzlib.evaluation.questions import Asked, Question
@@ -20,20 +18,6 @@ from vzlib.parameters import ParameterError
 from vzlib.tokens import BudgetError
 
 NOTEBOOK = "05_misalignment_ablation"
-
-
-@pytest.fixture(scope="module")
-def deep_folder(tmp_path_factory):
-    """A tiny LLaVA of 24 x 24 patches whose language model has layers for SparseVLM's stages."""
-    model, processor = tiny.llava()
-    model.config.text_config.num_hidden_layers = 5
-    model.config.text_config.layer_types = None
-    torch.manual_seed(1)
-    model.model.language_model = LlamaModel(model.config.text_config).eval()
-    folder = tmp_path_factory.mktemp("deep")
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
 
 
 def test_too_few_layers_are_refused_before_anything_is_loaded(scene_folder, own_store, monkeypatch):
@@ -110,7 +94,7 @@ def test_kept_tokens_are_traced_to_dominant_patches_and_things():
         return Verdict(1.0, (5, len(places)), (given, given[list(places)]))
 
     verdicts = [kept(0, 1, 2), kept(3, 4), kept(0, 1, 2, 3, 4)]
-    found = list(measure._rows(asked, verdicts, dominant=bare[:1] + 1, cls=1, patches=576))
+    found = list(measure.traced(asked, verdicts, dominant=bare[:1] + 1, cls=1, patches=576))
     by_layer, dominant, chance, covered = zip(*(row[-4:] for row in found), strict=True)
     assert by_layer == ("5/3", "5/2", "5/5")
     assert dominant == (50, 0, 25) and chance == (25, 25, 25)

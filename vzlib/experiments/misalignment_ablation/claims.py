@@ -25,10 +25,18 @@ def misaligned(evidence: Evidence) -> Finding:
     shared = tell.overlap(_rows(evidence))
     row = shared[(shared["selector"] == SELECTOR) & (shared["condition"] == "baseline")].iloc[0]
     interval = Interval(*row[list(Interval._fields)].astype(float))
+    permuted = evidence.rows(NOTEBOOK, module="measure_permuted", selectors=(SELECTOR,))
     note = (
         f"{row['share']:.1f} % of the tokens that {SELECTOR} keeps are dominant, by chance "
         f"{row['chance']:.1f} %; more than chance and still few is possible"
     )
+    table: Any = tell.relevance(_rows(evidence), permuted).itertuples()
+    for one in table:
+        difference = written(Interval(one.value, one.low, one.high))
+        note += (
+            f"; asked the question of another image, {one.of} {one.other:.1f} instead of "
+            f"{one.own:.1f} %, a difference of {difference} points"
+        )
     return decided(verdict.below, 1, interval, unit="times the overlap expected by chance",
                    n=int(row["n"]), data="images", note=note)  # fmt: skip
 

@@ -104,11 +104,10 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
     found: list[list[Any]] = [[] for _ in points]
     asked = questions.read(source, first["each"])
     for images, encoded, verdicts in judged(loaded, ways, asked, seed=first["seed"], remember=True):
-        ranked = encoded.scores[:, cls:].cpu().argsort(dim=1, descending=True, stable=True) + cls
+        dominant = ranked(encoded, first["kept"], cls)
         for rows, by_image in zip(found, verdicts, strict=True):
-            for image, own in enumerate(by_image):
-                dominant = ranked[image, : first["kept"]].numpy()
-                rows += _rows(images[image], own, dominant, cls, whole.visual)
+            for image, own, most in zip(images, by_image, dominant, strict=True):
+                rows += traced(image, own, most, cls, whole.visual)
     columns = [
         "task", "image", "question", "answer", "score", "at_input", "average", "by_layer",
         "dominant", "chance", "covered",
@@ -117,7 +116,16 @@ def _measure(model: str, source: str, points: Sequence[Mapping[str, Any]]) -> li
     return [(by_task(table), table) for table in tables]
 
 
-def _rows(
+def ranked(encoded: Any, kept: int, cls: int) -> np.ndarray:
+    """The `kept` most attended patches of each image [B, kept], as indices of the tower's tokens.
+
+    cls: how many tokens come before the patches.
+    """
+    scores = encoded.scores[:, cls:].cpu()
+    return (scores.argsort(dim=1, descending=True, stable=True)[:, :kept] + cls).numpy()
+
+
+def traced(
     asked: Any, verdicts: Sequence[Any], dominant: np.ndarray, cls: int, patches: int
 ) -> Iterator[tuple[Any, ...]]:
     """A row per question about one image.

@@ -138,6 +138,29 @@ def coverage(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["selector", "condition", "task", *Interval._fields, "n"])
 
 
+def relevance(rows: pd.DataFrame, permuted: pd.DataFrame) -> pd.DataFrame:
+    """What the question has to do with what is kept for it: less with that of another image.
+
+    rows, permuted: of `measure` (its baseline) and `measure_permuted`, of the same questions.
+    Columns: selector, of ("dominant": percent of the kept tokens that are; "covered": percent of
+    the objects asked about), own and other (means over questions), value (their difference) with
+    low and high over images, n (questions).
+    """
+    keys = ["selector", *QUESTION]
+    own = rows[rows["condition"] == "baseline"].drop_duplicates(keys)
+    both = own.merge(permuted.drop_duplicates(keys), on=keys, suffixes=("", "_other"))
+    found = []
+    for selector, group in both.groupby("selector", sort=False):
+        for of in ("dominant", "covered"):
+            known = group.dropna(subset=[of, f"{of}_other"])
+            if known["image"].nunique() > 1:
+                ours, others = (known[name].to_numpy(float) for name in (of, f"{of}_other"))
+                interval = intervals.mean_over(ours - others, known["image"].to_numpy(str))
+                found.append((selector, of, ours.mean(), others.mean(), *interval, len(known)))
+    columns = ["selector", "of", "own", "other", *Interval._fields, "n"]
+    return pd.DataFrame(found, columns=columns)
+
+
 def verdicts(table: pd.DataFrame, ex2: str = "dominant") -> pd.DataFrame:
     """Is the paper's effect there? From the intervals of `effects`, mean over tasks.
 

@@ -13,7 +13,7 @@ from vzlib.scenes.scene import Kind, Scene, stream
 from vzlib.scenes.things import scene as things
 from vzlib.scenes.things.scene import ThingScene
 
-VERSION = 1
+VERSION = 2
 TRIED = 24  # things that look for a place
 _OWN_STREAM = 1 << 33  # added to the number of a sheet: other numbers than those of scenes
 
@@ -31,7 +31,7 @@ def shapes_sheet(index: int, split: Split = "train", *, seed: int = 0, grid: int
 def things_sheet(
     index: int, split: Split = "train", *, seed: int = 0, grid: int = 24
 ) -> ThingScene:
-    """A crowded scene of the second deck: mostly pictures, up to 70 pixels a side."""
+    """A crowded scene of the second deck: pictures, up to 70 pixels a side, and as many signs."""
     uniform = stream(split, seed, index + _OWN_STREAM, purpose=1)
     image = things._background(split, grid * things.PATCH, uniform)
     chosen = [_thing(split, uniform) for _ in range(TRIED)]
@@ -57,8 +57,8 @@ def _shape_or_sign(split: Split, uniform: Iterator[float]) -> tuple[Kind, str, i
 
 def _thing(split: Split, uniform: Iterator[float]) -> things.Thing:
     kind, pick = next(uniform), next(uniform)
-    if kind < 0.75:
+    if kind < 0.5:
         return things._picture(things.catalogue.GROUPS, split, things._side(12, uniform), uniform)
-    sign = "number" if kind < 0.85 else "word" if kind < 0.93 else "digit"
+    sign = "number" if kind < 0.72 else "word" if kind < 0.84 else "digit"
     scale = (2, 3, 3, 5)[int(next(uniform) * 4)]
     return things._sign(sign, pick, scale, split)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from transformers import Dinov2Config, Dinov2Model, LlamaConfig
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from vzlib import scenes
-from vzlib.embedded.dino import align, architecture, decks, held_out, language
+from vzlib.embedded.dino import align, architecture, decks, held_out, language, lookup
 from vzlib.embedded.dino.export import SHARDS, export
 from vzlib.embedded.dino.features import CHUNK, Features
 from vzlib.embedded.pico.architecture import build_tokenizer, words
@@ -15,7 +16,7 @@ from vzlib.models.answer import prompt
 from vzlib.scenes import sheets, things
 from vzlib.training.answers import ABSENT, hidden_states, pack
 
-VISION = Dinov2Config(hidden_size=24, num_hidden_layers=3, num_attention_heads=2, image_size=336,
+VISION = Dinov2Config(hidden_size=24, num_hidden_layers=7, num_attention_heads=2, image_size=336,
                       patch_size=14)  # fmt: skip
 TEXT = LlamaConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2,
                    num_attention_heads=2, num_key_value_heads=2, initializer_range=0.2)  # fmt: skip
@@ -56,21 +57,69 @@ def test_the_language_model_taken_over_answers_as_before(model):
 
 
 def test_growing_computes_the_same_and_learns_in_every_layer(model):
-    grown = architecture.grow(model, 6)
+    grown = architecture.grow(model, 3)
+    assert grown.config.text_config.num_hidden_layers == 3
+    grown = architecture.grow(grown, 6)
     ids = torch.tensor([[1, 5, 20, 30, 40]])
-    assert grown.config.text_config.num_hidden_layers == 6
     with torch.no_grad():
         assert torch.equal(grown(input_ids=ids).logits, model(input_ids=ids).logits)
     grown(input_ids=ids).logits.sum().backward()
     for layer in grown.model.language_model.layers:
         assert layer.mlp.down_proj.weight.grad.abs().max() > 0
-    with pytest.raises(ValueError, match="layers=5 must be a multiple of the 2"):
-        architecture.grow(model, 5)
+    for layers in (1, 5):
+        with pytest.raises(ValueError, match=f"layers={layers} must be 2 to 4, as there are 2"):
+            architecture.grow(model, layers)
+
+
+def test_new_words_find_their_patches_and_the_answer_finds_them():
+    torch.manual_seed(0)
+    text = LlamaConfig(hidden_size=128, intermediate_size=64, num_hidden_layers=1,
+                       num_attention_heads=2, num_key_value_heads=2)  # fmt: skip
+    source = architecture.build_llava(text, VISION, things.vocabulary()).eval()
+    directions = torch.linalg.qr(torch.randn(128, 128)).Q.T
+    dog, cat, animal, food, asking = 200, 201, 202, 203, 2
+    names, groups = (
+        {dog: directions[0], cat: directions[1]},
+        {animal: directions[2], food: directions[3]},
+    )
+    patches = torch.randn(40, 128)
+    patches[:4] += 40 * (directions[0] + directions[2])
+    patches[4:8] += 40 * (directions[1] + directions[2])
+    patches[8:12] += 40 * directions[3]
+    begins = torch.randn(20, 128) + 3 * torch.randn(128)
+    left = torch.randn(2000, 128)
+    left -= 0.95 * (left @ directions[9])[:, None] * directions[9]  # what marks new words
+    patches -= 0.99 * (patches @ directions[9])[:, None] * directions[9]
+    model = lookup.with_lookups(source, left, begins, names, groups)
+    assert model.config.text_config.num_hidden_layers == 1 + lookup.LOOKUPS
+    embeddings = model.get_input_embeddings().weight
+    finding, handing = model.model.language_model.layers[-lookup.LOOKUPS :]
+    positions = model.model.language_model.rotary_emb
+
+    def attention(layer, query, keys):
+        """Mean over heads of who is attended to, from 300 places further on."""
+        normed = layer.input_layernorm(torch.cat([keys, query[None]]))
+        turn = positions(normed[None], torch.tensor([[*range(len(keys)), 300]]))
+        parts = (p(normed).view(1, -1, 2, 64).transpose(1, 2)
+                 for p in (layer.self_attn.q_proj, layer.self_attn.k_proj))  # fmt: skip
+        queries, keys = apply_rotary_pos_emb(*parts, *turn)
+        return (queries[:, :, -1:] @ keys.transpose(-1, -2) / 8).softmax(-1).mean(dim=1)[0, 0]
+
+    with torch.no_grad():
+        assert attention(finding, embeddings[dog], patches)[:4].sum() > 0.5
+        assert attention(finding, embeddings[cat], patches)[4:8].sum() > 0.5
+        assert attention(finding, embeddings[animal], patches)[:8].sum() > 0.5
+        assert attention(finding, embeddings[food], patches)[8:12].sum() > 0.5
+        prompt = torch.cat([patches, embeddings[[dog]], left[:2]])
+        assert attention(finding, embeddings[dog], prompt)[:4].sum() > 0.5  # and never itself
+        assert attention(handing, begins.mean(dim=0), prompt)[40] > 0.5
+    out = model(input_ids=torch.tensor([[1, dog, asking]])).logits
+    assert out.isfinite().all()
 
 
 def test_a_baked_projector_computes_the_same(model):
     projector = language.StandardisedProjector(model.model.multi_modal_projector)
-    features = torch.randn(3, 7, 24) * 5 + 2
+    features = torch.randn(3, 7, 48) * 5 + 2
     projector.mean.copy_(features.mean(dim=(0, 1)))
     projector.spread.copy_(features.std(dim=(0, 1)))
     with torch.no_grad():
@@ -82,7 +131,8 @@ def test_a_baked_projector_computes_the_same(model):
 
 def test_a_full_window_is_the_stock_layer_and_a_part_takes_its_positions(eye):
     pixels = torch.randn(1, 3, 336, 336, generator=torch.Generator().manual_seed(0))
-    stock = eye(pixels, output_hidden_states=True).hidden_states[-2]
+    states = eye(pixels, output_hidden_states=True).hidden_states
+    stock = torch.cat([states[layer] for layer in architecture.FEATURE_LAYERS], dim=-1)
     assert torch.equal(architecture.encode_window(eye, pixels, torch.zeros(1, 2).long()), stock)
     eye.embeddings.patch_embeddings.projection.weight.zero_()
     for layer in eye.encoder.layer:
@@ -92,7 +142,8 @@ def test_a_full_window_is_the_stock_layer_and_a_part_takes_its_positions(eye):
     part = architecture.encode_window(eye, torch.zeros(1, 3, 168, 168), corner)[0, 1:]
     bias = eye.embeddings.patch_embeddings.projection.bias
     grid = eye.embeddings.position_embeddings[0, 1:].view(24, 24, -1)
-    torch.testing.assert_close(part, bias + grid[3:15, 7:19].flatten(0, 1))
+    expected = bias + grid[3:15, 7:19].flatten(0, 1)
+    torch.testing.assert_close(part, expected.repeat(1, len(architecture.FEATURE_LAYERS)))
 
 
 @pytest.mark.parametrize("deck", list(decks.DECKS))
@@ -108,7 +159,7 @@ def test_features_are_those_of_the_processor_and_are_kept(deck, eye, tmp_path, m
     torch.testing.assert_close(features([number])[0], seen, rtol=1e-3, atol=1e-2)
     monkeypatch.setattr(Features, "_write", None)  # would fail if it were computed again
     again = Features(eye, tmp_path, deck, grid=12)([number, CHUNK])
-    assert torch.equal(again[0], features([number])[0]) and again.shape == (2, 144, 24)
+    assert torch.equal(again[0], features([number])[0]) and again.shape == (2, 144, 48)
     assert not list(tmp_path.glob("*.tmp"))
 
 
@@ -136,7 +187,7 @@ def test_questions_behind_one_prefix_equal_stock_passes_of_their_own(model):
     processor = architecture.build_processor(things.vocabulary())
     scene = things.make(0)
     questions = things.ask(scene, 1)
-    features = torch.randn(1, 576, 24, generator=torch.Generator().manual_seed(0))
+    features = torch.randn(1, 576, 48, generator=torch.Generator().manual_seed(0))
     asked = pack([questions], processor.tokenizer.get_vocab(), decks.TASKS)
     with torch.no_grad():
         visual = model.model.multi_modal_projector(features)
@@ -154,10 +205,13 @@ def test_questions_behind_one_prefix_equal_stock_passes_of_their_own(model):
             torch.testing.assert_close(model.lm_head(hidden[0, at]), stock, rtol=1e-4, atol=1e-4)
 
 
-def test_a_window_stands_where_its_corner_says():
-    places = language.window_places(torch.tensor([[0, 0], [2, 5]]), 12)
+def test_a_window_stands_where_its_corner_says(eye, tmp_path, monkeypatch):
+    windows, whole = (Features(eye, tmp_path, "things", grid=grid) for grid in (12, 24))
+    monkeypatch.setattr(windows, "corners", lambda numbers: torch.tensor([[0, 0], [2, 5]]))
+    places = language.window_places(windows, [0, 1])
     assert places.shape == (2, 144) and places[0, :13].tolist() == [*range(12), 24]
     assert places[1, 0] == 2 * 24 + 5 and places[1, -1] == 13 * 24 + 16
+    assert language.window_places(whole, [0, 1]) is None
 
 
 @pytest.mark.parametrize(
@@ -180,7 +234,14 @@ def test_labels_are_those_of_the_thing_on_the_patch(make, patch):
                 names = labels[core][:, columns.index("name")]
                 assert all(align.NAMES[name] == thing.label for name in names)
             if thing.kind == "number":
-                assert (labels[core][:, columns.index("tens")] == int(thing.label[0])).all()
+                middle = thing.left + thing.width / 2
+                told = {name: labels[..., columns.index(name)] for name in ("tens", "units")}
+                for (name, own), digit in zip(told.items(), thing.label, strict=True):
+                    assert set(own[core]) <= {int(digit), ABSENT}
+                    at = (np.argwhere(core & (own != ABSENT))[:, 1] + 0.5) * patch
+                    assert (
+                        (at < middle + patch / 4) if name == "tens" else (at > middle - patch / 4)
+                    ).all()
                 assert (labels[core][:, columns.index("name")] == ABSENT).all()
     assert shown > 20
 
@@ -214,16 +275,17 @@ def test_what_is_exported_is_a_stock_llava_in_two_files(model, tmp_path):
     assert projector.spread[0] == 2  # the one in training stays as it is
     loaded = AutoModelForImageTextToText.from_pretrained(tmp_path)
     processor = AutoProcessor.from_pretrained(tmp_path)
-    assert loaded.dtype == torch.float32 and loaded.config.vision_feature_layer == -2
+    assert loaded.dtype == torch.float32 and loaded.config.vision_feature_layer == [-7, -2]
     scene = things.make(0)
     text = "USER: <image>\nwhich animal is there ? ASSISTANT:"
     inputs = processor(images=scene.image, text=text, return_tensors="pt")
     assert (inputs["input_ids"] == loaded.config.image_token_id).sum() == 576
     assert processor.tokenizer.unk_token_id not in inputs["input_ids"]
     with torch.no_grad():
-        seen = model.model.vision_tower(
+        states = model.model.vision_tower(
             inputs["pixel_values"], output_hidden_states=True
-        ).hidden_states[-2][:, 1:]
+        ).hidden_states
+        seen = torch.cat([states[layer][:, 1:] for layer in architecture.FEATURE_LAYERS], dim=-1)
         embeds = model.get_input_embeddings()(inputs["input_ids"])
         embeds[inputs["input_ids"] == loaded.config.image_token_id] = projector(seen)[0]
         torch.testing.assert_close(

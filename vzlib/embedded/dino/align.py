@@ -56,8 +56,16 @@ def patch_labels(scene: Any, patch: int) -> Tensor:
     for number, thing in enumerate(scene.objects):
         shown = scene.object_patches(number, patch, COVERED)
         for name, value in _labels_of(thing).items():
-            labels[shown, columns[name]] = value
+            labels[shown & _digit_half(thing, name, patch, grid), columns[name]] = value
     return torch.from_numpy(labels).flatten(0, 1)
+
+
+def _digit_half(thing: Any, label: str, patch: int, grid: int) -> np.ndarray:
+    """Which columns of patches `[G]` can tell a label: of a number's digits, its half of it."""
+    middle = (np.arange(grid) + 0.5) * patch - (thing.left + thing.width / 2)
+    if label == "tens":
+        return middle < patch / 4
+    return middle > -patch / 4 if label == "units" else np.ones(grid, dtype=bool)
 
 
 def _labels_of(thing: Any) -> dict[str, int]:

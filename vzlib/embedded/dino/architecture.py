@@ -18,7 +18,9 @@ from transformers import (
 from vzlib.embedded.dino.tower import GRID, MEAN, PATCH, SIDE, SPREAD
 from vzlib.embedded.pico.architecture import CHAT_TEMPLATE, SPECIAL, build_tokenizer
 
-FEATURE_LAYER = -2
+# Read together, side by side: names of things are told by the deeper one, and digits and letters by
+# the other. What is selected is selected by the last, as everywhere.
+FEATURE_LAYERS = (-7, -2)
 LAYERS = 12  # of the language model as shipped; pico's six and as many inserted between them
 
 
@@ -57,7 +59,7 @@ def build_llava(
         text_config=LlamaConfig.from_dict({**text.to_dict(), "vocab_size": len(tokenizer)}),
         image_token_index=SPECIAL.index("<image>"),
         image_seq_length=GRID * GRID,
-        vision_feature_layer=FEATURE_LAYER,
+        vision_feature_layer=list(FEATURE_LAYERS),
         vision_feature_select_strategy="default",
         tie_word_embeddings=False,
     )
@@ -88,26 +90,27 @@ def take_language_model(
 def grow(source: LlavaForConditionalGeneration, layers: int) -> LlavaForConditionalGeneration:
     """A model of more layers that computes the same.
 
-    Copies of the layers are inserted each behind its original; both output projections of a copy
-    are zero, so that it adds nothing until it is trained.
+    Copies are inserted, as evenly as can be, each behind its original; both output projections of
+    a copy are zero, so that it adds nothing until it is trained.
 
     Raises:
-        ValueError: if `layers` is no multiple of the layers there are.
+        ValueError: if `layers` is less than there are, or more than twice as many.
     """
     text: Any = source.config.text_config
-    times, rest = divmod(layers, text.num_hidden_layers)
-    if rest or not times:
-        raise ValueError(
-            f"layers={layers} must be a multiple of the {text.num_hidden_layers} there are"
-        )
+    there: int = text.num_hidden_layers
+    if not there <= layers <= 2 * there:
+        raise ValueError(f"layers={layers} must be {there} to {2 * there}, as there are {there}")
+    more = layers - there
+    copied = {round((number + 0.5) * there / more - 0.5) for number in range(more)}
+    order = [(number, again) for number in range(there) for again in range(1 + (number in copied))]
     config: Any = LlavaConfig.from_dict(source.config.to_dict())
     config.text_config.num_hidden_layers = layers
     model = LlavaForConditionalGeneration._from_config(config, attn_implementation="sdpa")
     state = {k: v for k, v in source.state_dict().items() if ".language_model.layers." not in k}
     model.load_state_dict(state, strict=False)
-    for number, layer in enumerate(model.model.language_model.layers):
-        layer.load_state_dict(source.model.language_model.layers[number // times].state_dict())
-        if number % times:
+    for layer, (number, again) in zip(model.model.language_model.layers, order, strict=True):
+        layer.load_state_dict(source.model.language_model.layers[number].state_dict())
+        if again:
             nn.init.zeros_(layer.self_attn.o_proj.weight)
             nn.init.zeros_(layer.mlp.down_proj.weight)
     model.generation_config = source.generation_config
@@ -115,7 +118,7 @@ def grow(source: LlavaForConditionalGeneration, layers: int) -> LlavaForConditio
 
 
 def encode_window(tower: Dinov2Model, pixels: Tensor, corners: Tensor) -> Tensor:
-    """Features `[B, 1 + G * G, D]` of layer -2, CLS first, for images of up to the tower's size.
+    """Features `[B, 1 + G * G, D * F]` of F layers, CLS first, of images up to the tower's size.
 
     Each image stands somewhere on the full grid: it takes the position embeddings of the window
     with the top left `corners` `[B, 2]` (row, column, in patches).
@@ -130,6 +133,8 @@ def encode_window(tower: Dinov2Model, pixels: Tensor, corners: Tensor) -> Tensor
     positions = embeddings.position_embeddings[0]
     first = (embeddings.cls_token[0] + positions[:1]).expand(len(pixels), 1, -1)
     hidden = torch.cat([first, patches + positions[places.flatten(1)]], dim=1)
-    for layer in tower.encoder.layer[: FEATURE_LAYER + 1]:
-        hidden = layer(hidden)
-    return hidden
+    states = [hidden]
+    for layer in tower.encoder.layer[: FEATURE_LAYERS[-1] + 1]:
+        states.append(layer(states[-1]))
+    depth = len(tower.encoder.layer) + 1
+    return torch.cat([states[layer % depth] for layer in FEATURE_LAYERS], dim=-1)

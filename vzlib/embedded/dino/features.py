@@ -11,17 +11,21 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Model
 
-from vzlib.embedded.dino.architecture import build_image_processor, encode_window
+from vzlib.embedded.dino.architecture import (
+    FEATURE_LAYERS,
+    build_image_processor,
+    encode_window,
+)
 from vzlib.embedded.dino.decks import DECKS
 from vzlib.embedded.dino.tower import GRID, PATCH
 from vzlib.embedded.pico.examples import corners_of
 from vzlib.scenes import Split
 
-CHUNK = 32  # scenes in a file: 4 MB of windows, 14 MB of whole images
+CHUNK = 32  # scenes in a file: 7 MB of windows, 28 MB of whole images
 
 
 class Features:
-    """Features of layer -2 of the scenes of a deck, in files of `CHUNK` scenes.
+    """Features of the layers read of the scenes of a deck, in files of `CHUNK` scenes.
 
     A file that is missing is computed and written; so training starts at once, computes each scene
     once, and can be killed at any moment.
@@ -43,13 +47,14 @@ class Features:
         version = DECKS[deck].version
         self.tower, self.folder, self.deck = tower, folder, deck
         self.grid, self.seed, self.split = grid, seed, split
-        self.name = f"{deck}-{version}-{split}-{seed}-{grid}"
+        layers = "".join(str(layer) for layer in FEATURE_LAYERS)
+        self.name = f"{deck}-{version}-{split}-{seed}-{grid}-layers{layers}"
         self.processor = build_image_processor()
         self._opened: dict[int, np.ndarray] = {}
         self._known: dict[int, Any] = {}
 
     def __call__(self, numbers: Sequence[int]) -> Tensor:
-        """Patch features `[B, G * G, D]` in float32 of scenes by their numbers."""
+        """Patch features `[B, G * G, D * F]` in float32 of scenes by their numbers."""
         rows = [self._chunk(number // CHUNK)[number % CHUNK] for number in numbers]
         return torch.from_numpy(np.stack(rows)).float()
 

@@ -12,7 +12,7 @@ from vzlib.embedded.dino.decks import TASKS, questions
 from vzlib.embedded.dino.features import Features
 from vzlib.embedded.dino.tower import GRID
 from vzlib.embedded.pico.architecture import SPECIAL
-from vzlib.training.answers import answer_loss, hidden_states, pack
+from vzlib.training.answers import Asked, answer_loss, hidden_states, pack
 
 OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the image
 # What is learnt last: many names and digits, few questions about each.
@@ -81,23 +81,35 @@ def language_loss(
     visit: int,
 ) -> tuple[Tensor, dict[str, float]]:
     """Cross-entropy of the answers about some scenes and the share all right per task."""
-    corners = features.corners(numbers)
-    asked = pack(
-        [
-            questions(features.deck, features.asked_about(number), corner, each, visit)
-            for number, corner in zip(numbers, corners.tolist(), strict=True)
-        ],
-        vocabulary,
-        TASKS,
-    ).to(model.device)
+    asked = asked_about(features, numbers, each, visit, vocabulary).to(model.device)
     visual = projector(features(numbers).to(model.device))
-    places = None if features.grid == GRID else window_places(corners, features.grid)
-    hidden, _ = hidden_states(model, visual, asked, OPENING, places)
+    hidden, _ = hidden_states(model, visual, asked, OPENING, window_places(features, numbers))
     return answer_loss(model, hidden, asked, TASKS, WEIGHTS)
 
 
-def window_places(corners: Tensor, grid: int) -> Tensor:
-    """Raster positions `[B, grid * grid]` on the full grid of windows at `corners` `[B, 2]`."""
-    steps = torch.arange(grid)
+def asked_about(
+    features: Features,
+    numbers: Sequence[int],
+    each: Mapping[str, int],
+    visit: int,
+    vocabulary: Mapping[str, int],
+) -> Asked:
+    """The questions of a visit about some scenes, as tokens."""
+    corners = features.corners(numbers).tolist()
+    return pack(
+        [
+            questions(features.deck, features.asked_about(number), corner, each, visit)
+            for number, corner in zip(numbers, corners, strict=True)
+        ],
+        vocabulary,
+        TASKS,
+    )
+
+
+def window_places(features: Features, numbers: Sequence[int]) -> Tensor | None:
+    """Raster positions `[B, G * G]` of windows on the full grid; None of whole images."""
+    if features.grid == GRID:
+        return None
+    corners, steps = features.corners(numbers), torch.arange(features.grid)
     rows, columns = corners[:, 0, None, None] + steps[:, None], corners[:, 1, None, None] + steps
     return (rows * GRID + columns).flatten(1)

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import Dinov2Model, LlavaForConditionalGeneration
 
 from vzlib.embedded.dino.align import NAMES, align, known
@@ -28,21 +29,21 @@ from vzlib.embedded.dino.architecture import (
 from vzlib.embedded.dino.distil import distil, pairs
 from vzlib.embedded.dino.features import Features
 from vzlib.embedded.dino.language import StandardisedProjector, Visits, language_loss
+from vzlib.embedded.dino.lookup import residuals, with_lookups
 from vzlib.embedded.dino.tower import GRID, config, convert
 from vzlib.embedded.pico.architecture import build_tokenizer
 from vzlib.models.device import device_named
 from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import things
+from vzlib.scenes.things import catalogue
 from vzlib.training.loop import LOG_EVERY, train, working_dtype
 
 PICO = CHECKPOINTS / "pico-llava"
 WINDOW = 12  # patches a side of the images that the language loss starts with
 DISTILLED = {GRID: range(2_000_000, 2_000_096), WINDOW: range(256)}  # scenes by patches a side
 ALIGNED = {
-    "shapes": range(512),
-    "things": range(768),
     "shapes-sheets": range(1024),
-    "things-sheets": range(1024),
+    "things-sheets": range(3072),
 }
 EACH = {
     "shapes": {
@@ -50,7 +51,7 @@ EACH = {
     },
     "things": {
         "existence": 4, "which": 3, "attribute": 2, "counting": 4, "reading": 3, "relation": 4,
-        "detail": 1, "half": 1,
+        "detail": 1, "half": 2,
     },
 }  # fmt: skip
 
@@ -76,23 +77,31 @@ class Run:
 
     def load(self, stage: str) -> None:
         """Takes the weights with which a stage ended, or where it is now; grows if they have."""
-        state = torch.load(self.folder / f"{stage}.pt", weights_only=True, map_location=self.device)
-        if "language_model" in state["modules"]:
-            self.grow(sum("input_layernorm" in name for name in state["modules"]["language_model"]))
+        state = self.state(stage)
+        if "language_model" in state:
+            self.grow(sum("input_layernorm" in name for name in state["language_model"]))
         alone = stage in ("distil", "align")
         modules = {"projector": self.projector} if alone else self.trained
         for name, module in modules.items():
-            module.load_state_dict(state["modules"][name])
+            module.load_state_dict(state[name])
+
+    def state(self, stage: str) -> dict[str, dict[str, Tensor]]:
+        """The weights of every module with which a stage ended."""
+        path = self.folder / f"{stage}.pt"
+        return torch.load(path, weights_only=True, map_location=self.device)["modules"]
 
     def grow(self, layers: int) -> None:
         """Gives the language model as many layers, none of which changes what it computes."""
-        self.projector.stock = self.model.model.multi_modal_projector
         if layers != self.model.config.text_config.num_hidden_layers:
-            tower = self.tower
-            grown: Any = grow(self.model, layers)
-            self.model = grown.to(self.device)
-            self.model.model.vision_tower = tower
-            self.projector.stock = self.model.model.multi_modal_projector
+            self.take(grow(self.model, layers))
+
+    def take(self, model: LlavaForConditionalGeneration) -> None:
+        """Goes on with another model, on the same tower."""
+        other: Any = model
+        other.to(self.device)
+        other.model.vision_tower = self.tower
+        self.model = other
+        self.projector.stock = other.model.multi_modal_projector
 
     @property
     def trained(self) -> dict[str, torch.nn.Module]:
@@ -184,8 +193,29 @@ def language(
           decay=decay, dtype=run.dtype, save_every=40)  # fmt: skip
 
 
+def looking_up(run: Run) -> None:
+    """Gives the language model the layers that find what new words mean."""
+    heads = run.state("align")["heads"]
+    vocabulary = build_tokenizer(things.vocabulary()).get_vocab()
+    known = set(build_tokenizer().get_vocab())
+    names = {
+        vocabulary[name]: F.normalize(direction, dim=0)
+        for name, direction in zip(NAMES, heads["name.weight"], strict=True)
+        if name not in known
+    }
+    groups = {
+        vocabulary[word]: F.normalize(direction, dim=0)
+        for group, direction in zip(catalogue.GROUPS, heads["group.weight"], strict=True)
+        for word in (group, things.questions.plural(group))
+    }
+    features = Features(run.tower, run.features, "things", grid=WINDOW, seed=run.seed)
+    left = residuals(run.model, run.projector, vocabulary, features, range(32), EACH["things"])
+    run.take(with_lookups(run.model, *left, names, groups))
+
+
 def on_windows(run: Run, steps: int) -> None:
     run.load("align")
+    looking_up(run)
     language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
              steps=steps, rate=8e-4, decay=0)  # fmt: skip
 
@@ -206,7 +236,7 @@ def with_twelve_layers(run: Run, steps: int) -> None:
 STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
     "distil": (distilling, 1000),
     "align": (aligning, 2500),
-    "windows": (on_windows, 1500),
+    "windows": (on_windows, 3000),
     "full": (on_full_grid, 1500),
     "twelve": (with_twelve_layers, 3000),
 }

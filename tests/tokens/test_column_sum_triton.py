@@ -50,10 +50,10 @@ def test_cases_reach_every_kind_of_logits(found):
     assert set(found["kinds"]) == set(random_attention.KINDS)
 
 
-def placed(device, dtype=torch.bfloat16, tokens=729, width=72):
+def placed(device, dtype=torch.bfloat16, tokens=729, width=72, heads=(1, 16)):
     """Queries without memory on any device, there or not."""
     with FakeTensorMode():
-        return torch.empty(1, 16, tokens, width, dtype=dtype, device=device)
+        return torch.empty(*heads, tokens, width, dtype=dtype, device=device)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,8 @@ def test_the_kernel_is_chosen_where_it_can_run(tensor, taken, monkeypatch):
     queries = placed(**tensor)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     assert attention.has_kernel(queries, queries) == taken
-    assert attention.has_kernel(queries[0], queries[0]) == taken  # [H, Q, d] of a packed sequence
+    packed = placed(**tensor, heads=(16,))
+    assert attention.has_kernel(packed, packed) == taken
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     assert not attention.has_kernel(queries, queries)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))

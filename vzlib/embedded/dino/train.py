@@ -1,8 +1,9 @@
 """Trains dino-llava: `python -m vzlib.embedded.dino.train --onnx vit_s_focus.onnx`.
 
 The tower is DINOv2-small as it is, frozen. Stages: pico's visual tokens are distilled into the
-projector; the projector is aligned to labels of patches; projector and pico's language model learn
-on windows of scenes, on whole images, and there with twelve layers.
+projector; the projector is aligned to labels of patches; pico's language model gets layers that
+look new words up; projector and language model learn on windows of scenes, and with twelve layers
+on whole images.
 Each can be killed and goes on where it last saved. The same seed on the same kind of machine gives
 the same weights.
 """
@@ -169,10 +170,10 @@ def aligning(run: Run, steps: int) -> None:
 
 
 def language(
-    run: Run, name: str, *, grid: int, visits: Visits, first: int, count: int, steps: int,
-    rate: float, decay: float,
+    run: Run, name: str, *, grid: int, visits: Visits, count: int, steps: int, rate: float,
+    decay: float,
 ) -> None:  # fmt: skip
-    """Steps on `count` scenes from number `first` on, of one deck and the other by turns."""
+    """Steps on `count` scenes of one deck and the other by turns."""
     decks = list(EACH)
     features = {
         deck: Features(run.tower, run.features, deck, grid=grid, seed=run.seed) for deck in decks
@@ -183,7 +184,6 @@ def language(
         turn = step // len(decks)
         deck = decks[(step + step // LOG_EVERY) % len(decks)]  # so that the log tells of each
         numbers, visit = visits.numbers(turn, count)
-        numbers = [first + number for number in numbers]
         value, right = language_loss(
             run.model, run.projector, vocabulary, features[deck], numbers, EACH[deck], visit
         )
@@ -216,29 +216,22 @@ def looking_up(run: Run) -> None:
 def on_windows(run: Run, steps: int) -> None:
     run.load("align")
     looking_up(run)
-    language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), first=0, count=8,
-             steps=steps, rate=8e-4, decay=0)  # fmt: skip
+    language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), count=8, steps=steps,
+             rate=8e-4, decay=0)  # fmt: skip
 
 
 def on_full_grid(run: Run, steps: int) -> None:
     run.load("windows")
-    language(run, "full", grid=GRID, visits=Visits(256, 3, run.seed), first=0, count=4,
-             steps=steps, rate=6e-4, decay=0)  # fmt: skip
-
-
-def with_twelve_layers(run: Run, steps: int) -> None:
-    run.load("full")
     run.grow(LAYERS)
-    language(run, "twelve", grid=GRID, visits=Visits(256, 3, run.seed), first=100_096, count=4,
-             steps=steps, rate=5e-4, decay=0.4)  # fmt: skip
+    language(run, "full", grid=GRID, visits=Visits(128, 3, run.seed), count=4, steps=steps,
+             rate=6e-4, decay=0.4)  # fmt: skip
 
 
 STAGES: dict[str, tuple[Callable[[Run, int], None], int]] = {
     "distil": (distilling, 1000),
     "align": (aligning, 2500),
     "windows": (on_windows, 3000),
-    "full": (on_full_grid, 1500),
-    "twelve": (with_twelve_layers, 3000),
+    "full": (on_full_grid, 4000),
 }
 
 
@@ -249,13 +242,16 @@ def main() -> None:
     parser.add_argument("--features", type=Path, help="of the tower (default: in the folder)")
     parser.add_argument("--onnx", type=Path, help="vit_s_focus.onnx, for the first start only")
     parser.add_argument("--stage", choices=list(STAGES), help="run this one only")
+    parser.add_argument("--steps", type=int, help="of that one, instead of its own")
     arguments = parser.parse_args()
+    if arguments.steps is not None and arguments.stage is None:
+        parser.error("--steps is for one stage; name it by --stage")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     features = arguments.features or arguments.folder / "features"
     run = start(arguments.folder, features, arguments.seed, arguments.onnx)
     for name, (stage, steps) in STAGES.items():
         if arguments.stage in (None, name):
-            stage(run, steps)
+            stage(run, steps if arguments.steps is None else arguments.steps)
 
 
 if __name__ == "__main__":

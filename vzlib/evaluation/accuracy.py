@@ -18,6 +18,7 @@ def answers(
     *,
     each: int,
     split: scenes.Split = "test",
+    deck: str = "scenes",
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -25,6 +26,7 @@ def answers(
 
     points: (method, tokens retained), of reductions before the language model.
     each: questions per task; one question of a task per scene, so that they are independent.
+    deck: of the scenes, "scenes" or "things".
     seed: of the random choices of the methods; the questions are the same for every seed.
 
     Columns: method, retained, task, image, question, answer, score. Raises ValueError for an
@@ -35,7 +37,7 @@ def answers(
         if not 1 <= retain <= count:
             raise BudgetError(f"retain={retain} must be between 1 and {count} patches")
         ways.append(Way(str(number), method(name, "before"), retain))
-    rows = evaluate(loaded, ways, of_scenes(each, split), seed=seed, progress=progress)
+    rows = evaluate(loaded, ways, of_scenes(each, split, deck), seed=seed, progress=progress)
     point = rows.pop("way").astype(int)
     rows.insert(0, "method", [points[number][0] for number in point])
     rows.insert(1, "retained", [points[number][1] for number in point])

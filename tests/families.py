@@ -6,18 +6,27 @@ import torch
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
+    CLIPImageProcessorPil,
     LlamaConfig,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessorPil,
+    LlavaOnevisionProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2Config,
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
+    VideoLlavaConfig,
+    VideoLlavaForConditionalGeneration,
+    VideoLlavaProcessor,
 )
 from transformers.video_processing_utils import VideoProcessorMixin
 
@@ -39,6 +48,14 @@ class OfImages:
 
     def check_argument_for_proper_class(self, name, argument):
         return type(argument)
+
+
+class OnevisionProcessor(OfImages, LlavaOnevisionProcessor):
+    pass
+
+
+class VideoProcessor(OfImages, VideoLlavaProcessor):
+    pass
 
 
 class Qwen25Processor(OfImages, Qwen2_5_VLProcessor):
@@ -108,6 +125,72 @@ def llava_next(tower="clip", strategy="default"):
     return awake(model), processor
 
 
+def llava_onevision():
+    """Tiles of 40 pixels, 5 x 5 tokens each, in up to four of them; at most three count in full."""
+    size, patch = 40, 8
+    eye = tiny.tower("siglip", size, patch, vision_use_head=False)
+    torch.manual_seed(0)
+    words = tiny.tokenizer()
+    words.add_special_tokens({"additional_special_tokens": ["<video>"]})
+    sides = range(1, 4)
+    pinpoints = [[rows * size, columns * size] for rows in sides for columns in sides]
+    config = LlavaOnevisionConfig(
+        vision_config=eye.config,
+        text_config=Qwen2Config(**{**TEXT, "vocab_size": len(words)}),
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        video_token_id=words.convert_tokens_to_ids("<video>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+        vision_aspect_ratio="anyres_max_4",
+        image_grid_pinpoints=pinpoints,
+    )
+    model = LlavaOnevisionForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(eye.state_dict())
+    processor = OnevisionProcessor(
+        image_processor=LlavaOnevisionImageProcessorPil(
+            size={"height": size, "width": size}, image_grid_pinpoints=pinpoints
+        ),
+        tokenizer=words,
+        video_processor=NoVideos(),
+        num_image_tokens=(size // patch) ** 2,
+        vision_feature_select_strategy="full",
+        vision_aspect_ratio="anyres_max_4",
+        chat_template=tiny.CHAT,
+    )
+    return awake(model), processor
+
+
+def video_llava():
+    """Frames of 40 pixels, 25 patches and a CLS token each."""
+    size, patch = 40, 8
+    eye = tiny.tower("clip", size, patch)
+    torch.manual_seed(0)
+    words = tiny.tokenizer()
+    words.add_special_tokens({"additional_special_tokens": ["<video>"]})
+    config = VideoLlavaConfig(
+        vision_config=eye.config,
+        text_config=LlamaConfig(**{**TEXT, "vocab_size": len(words)}),
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        video_token_id=words.convert_tokens_to_ids("<video>"),
+        image_seq_length=25,
+        video_seq_length=8 * 26,
+    )
+    model = VideoLlavaForConditionalGeneration(config)
+    model.model.image_tower.load_state_dict(eye.state_dict())
+    model.model.video_tower.load_state_dict(tiny.tower("clip", size, patch, seed=1).state_dict())
+    processor = VideoProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": size}, crop_size={"height": size, "width": size}
+        ),
+        video_processor=NoVideos(),
+        tokenizer=words,
+        patch_size=patch,
+        vision_feature_select_strategy="default",
+        chat_template=tiny.CHAT,
+    )
+    return awake(model), processor
+
+
 def qwen(version):
     """Patches of 4 pixels, merged 2 x 2, windows of 4 x 4; images of 16 to 64 tokens."""
     torch.manual_seed(0)
@@ -161,6 +244,8 @@ def qwen(version):
 
 MADE = {
     "llava_next": llava_next,
+    "llava_onevision": llava_onevision,
+    "video_llava": video_llava,
     "qwen2_5_vl": functools.partial(qwen, "2.5"),
     "qwen3_vl": functools.partial(qwen, "3"),
 }

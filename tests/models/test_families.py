@@ -134,7 +134,9 @@ def test_an_image_that_costs_less_stands_whole_beside_one_that_does_not(family):
     model, processor = families.made(family)
     stock = inputs_of(processor, 2)
     costs = placeholders(model, stock)
-    assert costs[0] != costs[1]
+    if costs[0] == costs[1]:
+        assert family == "video_llava"  # whose images are all of one shape
+        return
     between = min(costs) + 1
     with vzlib.zip_model(model, processor, retain=between) as zipped:
         inputs = inputs_of(zipped.processor, 2)

@@ -16,6 +16,7 @@ from tests import families, tiny
 from vzlib import Budget, BudgetError
 from vzlib.methods import VisionZip
 from vzlib.models import llava_next
+from vzlib.models.tiles import on_a_canvas
 from vzlib.models.views import Budgeted, ByView, Joined, Shape, seen_apart
 from vzlib.tokens.evidence import Encoded
 
@@ -164,7 +165,6 @@ def by_the_released_rule(encoded, rows, columns, dominant, contextual, side=4):
 
 def test_200_images_are_chosen_merged_and_packed_as_released():
     model, _ = families.made("llava_next")
-    config = llava_next_config_of(side=4)
     for seed in range(200):
         rows, columns = [(1, 2), (2, 1), (2, 2), (3, 1), (1, 3)][seed % 5]
         contextual = 1 + seed % 3
@@ -178,7 +178,7 @@ def test_200_images_are_chosen_merged_and_packed_as_released():
         size = torch.tensor([[rows * 32, columns * 32]])
 
         def order(number, joined, size=size):
-            return llava_next._packed(config, size, number, joined)
+            return on_a_canvas(4, (int(size[0, 0]) // 32, int(size[0, 1]) // 32), joined)
 
         (made,) = reduction(model.model, seen_apart([shape], encoded, True, {}), order)
         expected = by_the_released_rule(encoded, rows, columns, dominant, contextual)
@@ -186,16 +186,6 @@ def test_200_images_are_chosen_merged_and_packed_as_released():
         assert places == [place for place, _ in expected], seed
         tokens = torch.stack([token for _, token in expected])
         torch.testing.assert_close(made.tokens[0], tokens, rtol=1e-5, atol=1e-6)
-
-
-def llava_next_config_of(side):
-    size, patch = 32, 32 // side
-    return LlavaNextConfig(
-        vision_config=CLIPVisionConfig(**tiny.SIZE, image_size=size, patch_size=patch),
-        text_config=LlamaConfig(**families.TEXT),
-        image_grid_pinpoints=[[r * size, c * size]
-                              for r, c in [(1, 2), (2, 1), (2, 2), (3, 1), (1, 3)]],
-    )  # fmt: skip
 
 
 def test_shared_by_attention_a_view_has_as_many_as_it_has_among_the_most_attended():

@@ -19,6 +19,11 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "llava": ("LlavaForConditionalGeneration", "LlavaModel"),
         "llava_next": ("LlavaNextForConditionalGeneration", "LlavaNextModel"),
+        "llava_onevision": (
+            "LlavaOnevisionForConditionalGeneration",
+            "LlavaOnevisionModel",
+        ),
+        "video_llava": ("VideoLlavaForConditionalGeneration", "VideoLlavaModel"),
         "qwen_vl": (
             "Qwen2_5_VLForConditionalGeneration",
             "Qwen2_5_VLModel",
@@ -62,6 +67,9 @@ class Host(Protocol):
 
         Raises ValueError for inputs that are not of this family's processor.
         """
+
+    def clips(self, config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
+        """The same of videos. Raises ValueError for one in a family that reduces images alone."""
 
     def largest(self, config: Any) -> Shape | None:
         """The image that costs the stock model most; None if there is no largest."""

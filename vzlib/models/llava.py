@@ -47,7 +47,7 @@ def projector(core: Any) -> nn.Module:
 
 def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     """As many images as there are placeholders for: all cost the stock model the same."""
-    ids, one = inputs.get("input_ids"), largest(config)
+    ids, one = inputs.get("input_ids"), _shape(config)
     if not isinstance(ids, Tensor):
         return []
     real = inputs.get("attention_mask", torch.ones_like(ids)).bool()
@@ -55,7 +55,28 @@ def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     return [one] * -(-placeholders // one.stock)
 
 
-def largest(config: Any) -> Shape:
+def no_clips(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
+    """Of a family that is shown images alone. Raises ValueError for a video."""
+    if inputs.get("pixel_values_videos") is not None or inputs.get("video_grid_thw") is not None:
+        refuse_videos()
+    return []
+
+
+def refuse_videos(*_: Any, **options: Any) -> None:
+    raise ValueError(
+        "videos are not reduced in this family, only images; zip a model of LLaVA-OneVision or "
+        "Video-LLaVA, or call this one as it is, behind undo"
+    )
+
+
+clips = no_clips
+
+
+def largest(config: Any) -> Shape | None:
+    return _shape(config)
+
+
+def _shape(config: Any) -> Shape:
     eye = config.vision_config
     tokens = (eye.image_size // eye.patch_size) ** 2 + family_of_config(eye).cls
     cut = config.vision_feature_select_strategy == "default"
@@ -114,15 +135,19 @@ def placeholder_mask(
     try:
         return below(core, input_ids, inputs_embeds, image_features, **others)
     except (ValueError, RuntimeError) as error:  # its message counts numbers, not tokens
-        if input_ids is None or image_features is None:
+        kind, features = "image", image_features
+        if features is None:
+            kind, features = "video", others.get("video_features")
+        if input_ids is None or features is None:
             raise
-        placeholders = int((input_ids == core.config.image_token_id).sum())
-        if placeholders == image_features.shape[0]:  # something else is amiss
+        placeholders = int((input_ids == getattr(core.config, f"{kind}_token_id")).sum())
+        tokens = features.numel() // features.shape[-1]
+        if placeholders == tokens:  # something else is amiss
             raise
         raise ValueError(
-            f"{placeholders} image placeholders in the text, but {image_features.shape[0]} visual "
-            f"tokens ({reduction.said(image_features.shape[0])}); make the text with the zipped "
-            "processor, or pass it through shorten"
+            f"{placeholders} {kind} placeholders in the text, but {tokens} visual tokens "
+            f"({reduction.said(tokens)}); make the text with the zipped processor, or pass it "
+            "through shorten"
         ) from error
 
 

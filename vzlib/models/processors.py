@@ -17,11 +17,12 @@ from vzlib.models.images import prepare_images
 Counts = Callable[[Mapping[str, Any]], list[tuple[int, ...] | None]]
 
 
-def zip_processor(processor: Any, count: int | Counts) -> Any:
+def zip_processor(processor: Any, count: int | Counts, clips: Counts | None = None) -> Any:
     """A copy of a processor that puts `count` placeholders for each image.
 
     count: a number for every image, or a function that tells them of what was prepared; it goes
-    where the processor goes. Separators that a stock processor puts between views stay.
+    where the processor goes. Separators that a stock processor puts between views stay. clips: the
+    same of videos; without it they are refused.
 
     It also prepares files and PIL images with `prepare_images`: a camera's rotation is applied and
     transparency laid over white, which the stock processor does not do (after
@@ -40,8 +41,10 @@ def zip_processor(processor: Any, count: int | Counts) -> Any:
     zipped = copy.copy(processor)
     # Partials of functions of this module, not closures: they survive pickle and deepcopy.
     zipped.replace_image_token = functools.partial(_checked_placeholders, processor, count)
+    if clips is not None and hasattr(processor, "replace_video_token"):
+        zipped.replace_video_token = functools.partial(_of_clip, processor, clips)
     zipped._get_num_multimodal_tokens = functools.partial(_counted, processor, count)
-    zipped.prepare_inputs_layout = functools.partial(_prepared_layout, processor)
+    zipped.prepare_inputs_layout = functools.partial(_prepared_layout, processor, clips is not None)
     return zipped
 
 
@@ -100,7 +103,9 @@ def _checked_placeholders(
     image_idx: int,
     **options: Any,
 ) -> str:
-    pixels, token = image_inputs["pixel_values"], processor.image_token
+    pixels, token = image_inputs.get("pixel_values"), processor.image_token
+    if pixels is None:
+        pixels = image_inputs["pixel_values_images"]  # of Video-LLaVA
     packed = image_inputs.get("image_grid_thw") is not None  # into one sequence of patches
     if not np.isfinite(np.asarray(pixels if packed else pixels[image_idx])).all():
         which = "of an image" if packed else f"of image {image_idx}"
@@ -110,7 +115,18 @@ def _checked_placeholders(
     stock: str = type(processor).replace_image_token(
         processor, image_inputs, image_idx=image_idx, **options
     )
-    counts = count(image_inputs)[image_idx]
+    return _fewer(stock, token, count(image_inputs)[image_idx])
+
+
+def _of_clip(
+    processor: Any, clips: Counts, video_inputs: MutableMapping[str, Any], video_idx: int, **_: Any
+) -> str:
+    stock = type(processor).replace_video_token(processor, video_inputs, video_idx)
+    return _fewer(stock, processor.video_token, clips(video_inputs)[video_idx])
+
+
+def _fewer(stock: str, token: str, counts: tuple[int, ...] | None) -> str:
+    """What a stock processor puts for an image or clip, with so many placeholders for each view."""
     if counts is None:
         return stock
     parts = re.split(f"((?:{re.escape(token)})+)", stock)  # every second one is placeholders
@@ -132,7 +148,12 @@ def _counted(processor: Any, count: int | Counts, image_sizes: Any = None, **opt
     return counted
 
 
-def _prepared_layout(processor: Any, images: Any = None, **inputs: Any) -> Any:
+def _prepared_layout(processor: Any, takes_videos: bool, images: Any = None, **inputs: Any) -> Any:
+    if inputs.get("videos") is not None and not takes_videos:
+        raise ValueError(
+            f"videos given to the {type(processor).__name__} of a zipped model that is shown "
+            "images alone; allowed: images"
+        )
     if images is not None:
         images = prepare_images(images)
     return type(processor).prepare_inputs_layout(processor, images=images, **inputs)

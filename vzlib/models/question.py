@@ -82,11 +82,12 @@ def _at_hand(core: Any, ids: Tensor | None, mask: Tensor | None) -> Iterator[Non
 
 
 def asked_here(
-    core: Any, frame: Frame | None, placeholders: Sequence[int]
+    core: Any, frame: Frame | None, placeholders: Sequence[int], kind: str = "image"
 ) -> tuple[Tensor, Tensor]:
     """The question about each image, embedded [B, T, E], and which of its tokens are words [B, T].
 
-    placeholders: of each image. Reads the prompt's ids, for which the host waits.
+    placeholders: of each image, or of each "video", which `kind` says. Reads the prompt's ids, for
+    which the host waits.
     Raises ValueError if no prompt is known, or none that has words.
     """
     known = _prompts.get()
@@ -97,17 +98,18 @@ def asked_here(
         )
     ids, mask = known[1:]
     read = torch.ones_like(ids) if mask is None or mask.shape != ids.shape else mask
-    found, left = [], list(placeholders)
+    found, left, visual = [], list(placeholders), getattr(core.config, f"{kind}_token_id")
+    others = {core.config.image_token_id, getattr(core.config, "video_token_id", None)}
     for row, kept in zip(ids.tolist(), read.tolist(), strict=True):
         tokens = [token for token, here in zip(row, kept, strict=True) if here]
-        words = [token for token in tokens if token != core.config.image_token_id]
-        here = len(tokens) - len(words)
+        words = [token for token in tokens if token not in others]
+        here = tokens.count(visual)
         while left and here >= left[0] > 0:
             here -= left.pop(0)
             found.append(torch.tensor(_unframed(words, frame)))
     if left or not all(len(one) for one in found):
         raise ValueError(
-            f"{len(found)} of {len(placeholders)} images stand in a prompt with words; a method "
+            f"{len(found)} of {len(placeholders)} {kind}s stand in a prompt with words; a method "
             "that chooses by the question needs a question about each"
         )
     lengths = torch.tensor([len(one) for one in found])

@@ -20,13 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vzlib.models.llava import placeholder_mask
+from vzlib.models.llava import no_clips, placeholder_mask, refuse_videos
 from vzlib.models.packed_tower import overhearing, rating_block, units
 from vzlib.models.positions import stretched
 from vzlib.models.views import ByView, Joined, Seen, Shape
 from vzlib.tokens.evidence import Encoded, Reduced
 
 VIEWS = True
+clips = no_clips
 # Of a call: where the tokens of its images stand, and images that were encoded before their turn.
 _call: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)
 
@@ -49,12 +50,10 @@ def projector(core: Any) -> nn.Module:
 
 
 def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
-    if inputs.get("video_grid_thw") is not None:
-        _refuse_video()
-    if inputs.get("image_grid_thw") is None:
+    merged, found, grid = config.vision_config.spatial_merge_size, [], inputs.get("image_grid_thw")
+    if grid is None and inputs.get("pixel_values") is not None:
         raise ValueError("there is no image_grid_thw; make the inputs with the model's processor")
-    merged, found = config.vision_config.spatial_merge_size, []
-    for _, height, width in inputs["image_grid_thw"]:  # of an image, which is one frame
+    for _, height, width in () if grid is None else grid:  # of an image, which is one frame
         rows, columns = int(height) // merged, int(width) // merged
         found.append(Shape(1, rows * columns, rows * columns, (rows, columns)))
     return found
@@ -140,7 +139,7 @@ def rope_index(
 ) -> tuple[Tensor, Tensor]:
     """Positions [3, B, S] that these tokens have in the prompt with all tokens of its images."""
     if video_grid_thw is not None:
-        _refuse_video()
+        refuse_videos()
     found = (
         [] if image_grid_thw is None else shapes(core.config, {"image_grid_thw": image_grid_thw})
     )
@@ -194,15 +193,9 @@ def generate(
         return below(model, *arguments, **options)
 
 
-def video_features(
-    reduction: ByView, below: Callable[..., Any], core: Any, *arguments: Any, **options: Any
-) -> Any:
-    _refuse_video()
-
-
 METHODS: Mapping[str, Callable[..., Any]] = {
     "get_image_features": image_features,
-    "get_video_features": video_features,
+    "get_video_features": refuse_videos,
     "get_placeholder_mask": placeholder_mask,
     "get_rope_index": rope_index,
     "forward": forward,
@@ -255,10 +248,3 @@ def _with_sources(features: Tensor, reduced: Reduced | None) -> Tensor:
     member = reduced.sources == torch.arange(tokens, device=features.device).unsqueeze(1)
     weights = member / member.sum(1, keepdim=True).clamp(min=1)
     return (weights @ features.float()).to(features.dtype)
-
-
-def _refuse_video() -> None:
-    raise ValueError(
-        "videos are not reduced in this family, only images; for videos zip a LlavaOnevision or a "
-        "VideoLlava model, or call this one as it is, behind undo"
-    )

@@ -124,12 +124,16 @@ class ByView:
 
     def said(self, tokens: int) -> str:
         """Of so many tokens, how many each image has."""
-        return f"at most {self.budgeted.retain} for each image"
+        return f"at most {self.budgeted.retain} for each"
 
     def __call__(
-        self, core: nn.Module, images: Sequence[Seen], order: Callable[[int, Joined], Tensor]
+        self,
+        core: nn.Module,
+        images: Sequence[Seen],
+        order: Callable[[int, Joined], Tensor],
+        kind: str = "image",
     ) -> list[Reduced | None]:
-        """What is made of each image; None for one that is left as it is.
+        """What is made of each image, or "video"; None for one that is left as it is.
 
         order: [K], in which the tokens of an image, given by its number, go on.
         Raises ValueError where the method needs a question and there is none, or tokens or scores
@@ -138,7 +142,7 @@ class ByView:
         texts: list[dict[str, Tensor]] = [{} for _ in images]
         if "text" in self.method.needs:
             costs = [self.budgeted.cost(seen.shape) for seen in images]
-            text, words = asked_here(core, self.frame, costs)
+            text, words = asked_here(core, self.frame, costs, kind)
             pairs = zip(text.split(1), words.split(1), strict=True)
             texts = [{"text": one, "words": which} for one, which in pairs]
         made: list[Reduced | None] = []

@@ -20,8 +20,9 @@ from vzlib.methods.visionzip import VisionZip
 from vzlib.models import inside
 from vzlib.models.compiled_prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
 from vzlib.models.host import host_of
+from vzlib.models.llava import no_clips
 from vzlib.models.overrides import Layer, Override, found, put, take, take_all
-from vzlib.models.processors import shorten, zip_processor
+from vzlib.models.processors import Counts, shorten, zip_processor
 from vzlib.models.question import listening, listening_generate
 from vzlib.models.reduction import ByBudget, ByMethod, Reduction, last_reduced, recorded
 from vzlib.models.tower_parts import has_cls
@@ -108,15 +109,20 @@ class ZippedModel:
         """
         if isinstance(self.method, Inside):  # whose prompts are the stock ones
             return dict(inputs)
-        config = self.model.config
-        shapes = host_of(self.model).shapes(config, inputs)
-        return shorten(
-            inputs,
-            image_token_id=config.image_token_id,
-            pad_token_id=self._padding(),
-            old=[shape.stock for shape in shapes],
-            new=[self.cost(shape) for shape in shapes],
-        )
+        config, host, short = self.model.config, host_of(self.model), dict(inputs)
+        kinds = {config.image_token_id: host.shapes}
+        if (video := getattr(config, "video_token_id", None)) is not None:
+            kinds[video] = host.clips
+        for token, of_kind in kinds.items():
+            shapes = of_kind(config, inputs)
+            short = shorten(
+                short,
+                image_token_id=token,
+                pad_token_id=self._padding(),
+                old=[shape.stock for shape in shapes],
+                new=[self.cost(shape) for shape in shapes],
+            )
+        return short
 
     def cost(self, shape: Shape) -> int:
         """Tokens of an image of this shape at the language model's input."""
@@ -129,7 +135,8 @@ class ZippedModel:
         known = (getattr(tokenizer, "pad_token_id", None), text.pad_token_id, 0, 1)
         # None, and -1 in old configurations, are no tokens.
         tokens = [token for token in known if token is not None and token >= 0]
-        return next(token for token in tokens if token != config.image_token_id)
+        visual = (config.image_token_id, getattr(config, "video_token_id", None))
+        return next(token for token in tokens if token not in visual)
 
     @contextmanager
     def record(self) -> Iterator[list[Any]]:
@@ -212,10 +219,13 @@ def zip_model(
         reduction = ByMethod(own, total, seed, question_frame(own, processor))
     if not host.VIEWS and share != "evenly":
         raise ValueError(f"share={share!r}: an image of {type(model).__name__} has one view")
-    counts = (
-        total if budgeted is None else partial(_placeholders, host.shapes, core.config, budgeted)
-    )
-    zipped_processor = None if processor is None else zip_processor(processor, counts)
+    counts: int | Counts = total
+    of_clips: Counts | None = None
+    if budgeted is not None:
+        counts = partial(_placeholders, host.shapes, core.config, budgeted)
+        if host.clips is not no_clips:
+            of_clips = partial(_placeholders, host.clips, core.config, budgeted)
+    zipped_processor = None if processor is None else zip_processor(processor, counts, of_clips)
 
     laid = _lay(core, _of(reduction, host.METHODS)) + _lay(model, _of(reduction, host.OUTER))
     if inside.prunes(core.language_model):

@@ -6,10 +6,10 @@ import pickle
 
 import pytest
 import torch
-from transformers import DynamicCache, StaticCache
+from transformers import CompileConfig, DynamicCache, StaticCache
 
 import vzlib
-from tests import tiny
+from tests import families, tiny
 from tests.methods.inside.conftest import LAYERS, VISUAL
 from tests.methods.inside.conftest import inputs as inputs
 from tests.methods.inside.conftest import llava as llava
@@ -20,7 +20,7 @@ from vzlib.methods.fastv import FastV
 from vzlib.methods.inside.schedule import Shape
 from vzlib.methods.pyramid_drop import PyramidDrop
 from vzlib.methods.sparsevlm import AdaptiveSparseVLM, SparseVLM
-from vzlib.models import inside
+from vzlib.models import inside, llava_next
 from vzlib.models.compiled_prefill import compiled_prefill
 from vzlib.models.overrides import take
 
@@ -211,6 +211,46 @@ def test_turns_over_one_cache_are_masking_too(llava, inputs, method, static):
         torch.testing.assert_close(found, expected[:, end - 1 : end + 2], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("method", ONE_OF_EACH, ids=str)
+def test_a_further_turn_of_a_padded_batch_is_as_one_by_one(llava, method):
+    model, processor = llava
+    more = processor(text=["USER: how many ? ASSISTANT:"], return_tensors="pt")["input_ids"][:, 1:]
+    options = {"do_sample": False, "suppress_tokens": [4], "return_dict_in_generate": True}
+
+    def said(inputs):
+        first = model.generate(**inputs, max_new_tokens=3, **options)
+        batch = len(first.sequences)
+        ids = torch.cat([first.sequences, more.expand(batch, -1)], dim=1)
+        new = torch.ones(batch, 3 + more.shape[1], dtype=torch.long)
+        mask = torch.cat([inputs["attention_mask"], new], dim=1)
+        cache = first.past_key_values
+        second = model.generate(ids, attention_mask=mask, past_key_values=cache, max_new_tokens=4,
+                                output_logits=True, **options)  # fmt: skip
+        return torch.stack(second.logits, dim=1)
+
+    with vzlib.zip_model(model, processor, method=method), torch.no_grad():
+        together = said(tiny.batch(processor, RAGGED, images=3))
+        apart = torch.cat([said(one) for one in alone(processor)])
+    torch.testing.assert_close(together, apart, atol=2e-5, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler, that it goes on without
+def test_steps_compiled_over_a_static_cache_say_the_same(llava, inputs):
+    model, processor = llava
+    config = CompileConfig(backend="eager", fullgraph=False, mode=None)
+    config._compile_all_devices = True  # as on a GPU
+    both = tiny.batch(processor)
+    try:
+        with vzlib.zip_model(model, processor, method=PRUNING[9]):
+            plain = answer(model, both, None, max_new_tokens=6)
+            options = {"cache_implementation": "static", "compile_config": config}
+            assert torch.equal(answer(model, both, None, max_new_tokens=6, **options), plain)
+        assert hasattr(model, "_compiled_call")
+    finally:
+        model.__dict__.pop("_compiled_call", None)
+        torch._dynamo.reset()
+
+
 def test_a_cache_may_be_copied_but_not_cut_or_given_to_others(llava, inputs):
     model, processor = llava
     with vzlib.zip_model(model, processor, method=PRUNING[0]), torch.no_grad():
@@ -391,6 +431,27 @@ def test_pruning_follows_a_reduction_before_the_language_model(llava):
         pruned = logits_of(model, inputs, method, logits_to_keep=1)
         assert not torch.allclose(pruned, stock, atol=1e-3)
         assert inside.last_entered(model.model).counts[0].tolist()[0] == 64
+
+
+def test_of_an_image_with_several_views_the_same_share_stays():
+    model, processor = families.llava_next()
+    text = "USER: <image> what is left ? ASSISTANT:"
+    with vzlib.zip_model(model, processor, method="fastv(removed=0.75)") as zipped:
+        assert zipped.budget.average == 0.75 * llava_next.largest(model.config).stock
+        for size in ((96, 96), (40, 90)):
+            given = {"images": tiny.image(size=size), "text": text, "return_tensors": "pt"}
+            inputs = zipped.processor(**given)
+            assert torch.equal(inputs["input_ids"], processor(**given)["input_ids"])
+            said = answer(model, inputs, None, max_new_tokens=3)
+            assert said.shape == (1, 3)
+            stock = int((inputs["input_ids"] == 4).sum())
+            assert zipped.tokens.counts[0].tolist() == [stock, stock, round(stock / 4)]
+
+
+def test_a_language_model_of_another_kind_is_refused_by_name():
+    model, processor = families.made("qwen2_5_vl")
+    with pytest.raises(ValueError, match=r"fastv (needs images|cannot prune inside)"):
+        vzlib.zip_model(model, processor, method="fastv")
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,9 @@ def _valid(mask: Any, cache: Any, method: Inside) -> Tensor | None:
             f"not {kind}"
         )
     valid = valid.bool()
-    return None if bool(valid.all()) else valid
+    if not torch.compiler.is_compiling() and bool(valid.all()):
+        return None
+    return valid
 
 
 def _behind(visual: Tensor, valid: Tensor | None, past: int, method: Inside) -> Tensor:

@@ -28,7 +28,8 @@ class Standing:
 
     cache: None for none. length: tokens that come in. ahead: tokens that come in, too, but stand in
     the first layers of the cache already. valid: `[B, C]` bool of all tokens so far, see
-    `run_layers`. ragged: whether rows have been padded for the sake of longer ones.
+    `run_layers`. prunes: whether tokens may leave. ragged: whether rows have been padded for the
+    sake of longer ones.
     Raises ValueError for a cache whose layers were cut or put together since tokens left.
     """
 
@@ -38,9 +39,9 @@ class Standing:
         self._cache, self._valid, self._batch = cache, valid, batch
         self._memory = memory_of(cache, batch)
         self.ragged = self._memory is not None and self._memory.ragged
-        # Of a static cache lengths are tensors, and waited for only where there is no other way.
-        known = cache is None or ahead > 0 or not (prunes or valid is None)
-        self._past = 0 if known else int(cache.get_seq_length())
+        # Of a static cache lengths are tensors, and waited for only where they are needed.
+        counts = cache is not None and not ahead and (prunes or valid is None)
+        self._past = int(cache.get_seq_length()) if counts else 0
         self._total = self._past + ahead + length if valid is None else valid.shape[1]
 
     def is_whole(self, layer: int) -> bool:

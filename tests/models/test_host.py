@@ -9,7 +9,7 @@ from transformers import CLIPVisionModel, LlamaModel, LlavaForConditionalGenerat
 import vzlib
 from tests import tiny
 from vzlib.models import llava
-from vzlib.models.host import FAMILIES, Host, host, host_of
+from vzlib.models.host import FAMILIES, REFUSED, Host, host, host_of
 from vzlib.models.zip import unzip_model
 
 
@@ -35,6 +35,31 @@ def test_an_unknown_family_is_refused_by_name(kind):
     for refuse in (host_of, unzip_model, lambda model: vzlib.zip_model(model, retain=64)):
         with pytest.raises(ValueError, match=message):
             refuse(kind.__new__(kind))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_families_that_do_not_fit_are_refused_with_a_reason(name):
+    kind = type(name, (torch.nn.Module,), {})
+    with pytest.raises(ValueError, match=rf"cannot zip a {name} \(.{{40,}}\); supported: Llava"):
+        vzlib.zip_model(kind(), retain=64)
+
+
+def test_a_checkpoint_that_runs_its_own_code_is_refused():
+    for name in ("LlavaNextForConditionalGeneration", "InternVLChatModel"):
+        kind = type(name, (torch.nn.Module,), {"__module__": "transformers_modules.a.b.modeling"})
+        message = f"cannot zip a {name} that runs the code of its checkpoint; .*trust_remote_code"
+        with pytest.raises(ValueError, match=message):
+            vzlib.zip_model(kind(), retain=64)
+
+
+@pytest.mark.parametrize(
+    "name", ["LlavaForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"]
+)
+def test_a_version_of_transformers_without_the_methods_is_refused(name):
+    kind = type(name, (torch.nn.Module,), {"base_model": property(lambda self: self)})
+    message = rf"a {name} of transformers .*, which has no get_.*; 5\.18 and newer have"
+    with pytest.raises(ValueError, match=message):
+        vzlib.zip_model(kind(), retain=64)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

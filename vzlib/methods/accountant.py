@@ -5,7 +5,7 @@ input and for compute by what enters each layer; a method inside the language mo
 three from one before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,30 @@ def account(model: Any, *, text: int, visual: int, method: Inside | None = None)
     layers = _text_config(model).num_hidden_layers
     stages = () if method is None else method.stages(layers, visual)
     return account_of(model, text=text, by_layer=visual_by_layer(stages, layers, visual))
+
+
+def account_prompts(
+    model: Any, inputs: Mapping[str, Any], method: Inside | None = None
+) -> list[Account]:
+    """The cost of each prompt in what a processor, stock or zipped, made for a model.
+
+    Visual are the placeholders of images and videos, newlines among them; separators around and
+    between views are text, as the language model reads them. Padding counts as nothing.
+
+    inputs: input_ids [B, S], and attention_mask if there is padding.
+    Raises ValueError for a prompt without visual tokens, and as `account`.
+    """
+    config = getattr(model, "config", model)
+    tokens = [config.image_token_id, getattr(config, "video_token_id", None)]
+    ids = inputs["input_ids"].tolist()
+    mask = inputs.get("attention_mask")
+    real = [[1] * len(row) for row in ids] if mask is None else mask.tolist()
+    found = []
+    for row, here in zip(ids, real, strict=True):
+        read = [token for token, counts in zip(row, here, strict=True) if counts]
+        visual = sum(token in tokens for token in read)
+        found.append(account(model, text=len(read) - visual, visual=visual, method=method))
+    return found
 
 
 def account_of(model: Any, *, text: int, by_layer: Sequence[int]) -> Account:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import transformers
 from torch import nn
 
 from vzlib.models.views import Shape
@@ -30,6 +31,20 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Qwen3VLForConditionalGeneration",
             "Qwen3VLModel",
         ),
+    }
+)
+
+# Families that are refused, and why.
+REFUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "Gemma3ForConditionalGeneration": "in its language model the tokens of an image attend to "
+        "each other in both directions, and every image is 256 of them, pooled from a grid",
+        "InternVLForConditionalGeneration": "its pixel values do not say which tiles are of which "
+        "image, so that a budget cannot be an image's",
+        "SmolVLMForConditionalGeneration": "each tile of an image has a row of placeholders of its "
+        "own between separators",
+        "Idefics3ForConditionalGeneration": "each tile of an image has a row of placeholders of "
+        "its own between separators",
     }
 )
 
@@ -76,18 +91,34 @@ class Host(Protocol):
 
 
 def host_of(model: Any) -> Host:
-    """The family of a model. Raises ValueError, naming the class and the supported ones.
+    """The family of a model.
 
-    Found by the names of its classes, so that no model file is imported just to ask.
+    Found by the names of its classes, so that no model file is imported just to ask. Raises
+    ValueError, naming the class: for one that is not known, with those supported; for one that
+    runs the code of its checkpoint; for one of a version of transformers that is not known.
     """
-    names = [parent.__name__ for parent in type(model).__mro__]
-    for family, classes in FAMILIES.items():
-        if not set(classes).isdisjoint(names):
-            return host(family)
+    parents = type(model).__mro__
+    names = [parent.__name__ for parent in parents]
+    known = next((each for each, own in FAMILIES.items() if not set(own).isdisjoint(names)), None)
+    if any(parent.__module__.startswith("transformers_modules") for parent in parents):
+        raise ValueError(
+            f"cannot zip a {names[0]} that runs the code of its checkpoint; load one in the format "
+            "of transformers, without trust_remote_code"
+        )
+    if known is not None:
+        found = host(known)
+        lacking = [name for name in found.METHODS if not hasattr(model.base_model, name)]
+        if lacking:
+            raise ValueError(
+                f"cannot zip a {names[0]} of transformers {transformers.__version__}, which has no "
+                f"{', no '.join(lacking)}; 5.18 and newer have"
+            )
+        return found
+    why = next((REFUSED[name] for name in names if name in REFUSED), "")
     supported = ", ".join(name for classes in FAMILIES.values() for name in classes)
     raise ValueError(
-        f"cannot zip a {type(model).__name__}; supported: {supported} as transformers ships it "
-        "(of a wrapped one, pass the model inside)"
+        f"cannot zip a {names[0]}{why and f' ({why})'}; supported: {supported} as transformers "
+        "ships it (of a wrapped one, pass the model inside)"
     )
 
 

@@ -97,3 +97,26 @@ def test_the_table_has_every_claim(monkeypatch, tmp_path):
     saved = pd.read_csv(tmp_path / "figures" / "15_claims_table.csv")
     assert saved["claim"].tolist() == table["claim"].tolist()
     assert (tmp_path / "figures" / "15_claims_table.tex").is_file()
+
+
+def test_another_model_is_a_strip_at_the_foot_of_every_tile(monkeypatch, tmp_path):
+    table = made_up(monkeypatch, tmp_path)
+    others = pd.Series([VERDICTS[n % len(VERDICTS)] for n in range(len(table))], table.index)
+    models = {"dino": table["verdict"], "pico": others}
+    axes = draw.figure(table, ledger.comparable(table), models).axes[0]
+    assert axes.get_title(loc="left").endswith("dino, and in the strips below pico")
+    assert len(axes.patches) == 2 * 57
+    strips = sorted(axes.patches, key=lambda patch: patch.get_height())[:57]
+    colours = {(round(p.get_x(), 3), int(p.get_y())): p.get_edgecolor() for p in strips}
+    place = {text.get_text(): text.get_position() for text in axes.texts}
+    for claim, other in zip(table["claim"], others, strict=True):
+        x, y = place[claim]
+        assert same_color(colours[round(x - draw.TILE / 2, 3), int(y)], look(other).colour), claim
+
+
+def test_the_table_has_a_column_for_every_model(monkeypatch, tmp_path):
+    table = made_up(monkeypatch, tmp_path)
+    table["verdict llava-1.5"], table["measured llava-1.5"] = "found", "1.0 [0.9, 1.1]"
+    shown = draw.table(table, settings("15_claims", scale="quick")).cells
+    assert shown["verdict llava-1.5"].eq("found").all()
+    assert shown["measured llava-1.5"].eq("1.0 [0.9, 1.1]").all()

@@ -1,6 +1,7 @@
 """The ledger has every claim once, reads the store alone, and says what is missing."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from vzlib.models import load
 from vzlib.notebooks import SCALES, defaults, find, parameters, settings
 from vzlib.parameters import settings_class, validate
 from vzlib.statistics import verdict
+from vzlib.statistics.intervals import Interval
 from vzlib.typed_values import read
 
 FEW = {
@@ -168,6 +170,36 @@ def test_sections_and_the_conclusion():
     table = pd.DataFrame(
         {"claim": ["C01", "C02", "C03"], "verdict": ["found", "found", "opposite"]}
     )
-    said = ledger.conclusion(table).splitlines()
-    assert said[0] == "Of 3 claims and questions:"
-    assert said[1] == "found: 2 (C01, C02)" and said[3] == "not found: 0"
+    said = ledger.conclusion(table, settings("15_claims", model="pico")).splitlines()
+    assert said[0] == "pico: of 3 claims and questions"
+    assert said[1] == "  found: 2 (C01, C02)" and said[3] == "  not found: 0"
+
+
+def test_another_model_has_a_column(folder, own_store, never_loads, monkeypatch, tmp_path):
+    other = tmp_path / "other.model-1.5"
+    shutil.copytree(folder, other)
+    chosen = settings("15_claims", model=folder, scale="quick", evidence=FEW,
+                      beside={str(other): "things"})  # fmt: skip
+    asked = []
+
+    def findings(evidence):
+        one = evidence.chosen
+        asked.append((one.model, one.questions))
+        said = verdict.FOUND if one.model == folder else verdict.OPPOSITE
+        found = {claim: Finding(verdict.NOT_YET) for claim in paper.claims().index}
+        return found | {"C01": Finding(said, interval=Interval(5.0, 4.0, 6.0), unit="%")}
+
+    monkeypatch.setattr(ledger, "findings", findings)
+    table = ledger.table(chosen)
+    assert asked == [(folder, "scenes"), (str(other), "things")]
+    own = table.set_index("claim").loc["C01"]
+    assert own["verdict"] == "found" and own["verdict other.model-1.5"] == "opposite"
+    assert own["measured other.model-1.5"] == "5.00 [4.00, 6.00] %"
+    text = ledger.conclusion(table, chosen)
+    assert "1 claims measured on both, another verdict on 1 (C01)" in text
+    assert text.splitlines()[0] == f"{Path(folder).name}: of 57 claims and questions"
+
+
+def test_a_model_has_one_column_only(folder):
+    with pytest.raises(ValueError, match=f"two columns of {Path(folder).name}"):
+        ledger.table(settings("15_claims", model=folder, beside={folder + "/": "scenes"}))

@@ -1,5 +1,7 @@
 """15_claims: the verdict on every claim, measured numbers beside the paper's, the table."""
 
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -17,21 +19,29 @@ TILE = 0.86  # of the distance from one claim to the next
 
 
 @styled
-def figure(ledger: pd.DataFrame, numbers: pd.DataFrame) -> Figure:
+def figure(
+    ledger: pd.DataFrame, numbers: pd.DataFrame, models: Mapping[str, pd.Series] | None = None
+) -> Figure:
     """A tile for every claim, by section of the paper; below, measured numbers and the paper's.
 
-    ledger: of `ledger.table`. numbers: `comparable` rows of it, a panel for each unit;
-    bars are 95 % intervals, stars the paper's numbers.
+    ledger: of `ledger.table`. models: verdicts of it by model, as `ledger.verdicts` gives them;
+    those behind the first are strips at the foot of each tile. numbers: `comparable` rows of it,
+    a panel for each unit; bars are 95 % intervals, stars the paper's numbers.
     """
     sections = ledger["section"].drop_duplicates().sort_values(key=_order).tolist()
     units = list(dict.fromkeys(numbers["unit"]))
-    tiles = 0.34 * len(sections) + 0.35
+    strips = dict(list((models or {}).items())[1:])
+    tiles = (0.34 + 0.12 * len(strips)) * len(sections) + 0.35
     most = int(numbers["unit"].value_counts().max()) if units else 0
     below = 0.24 * most + 0.7 if units else 0.0
     drawn = Figure(figsize=(TEXT, tiles + below + 0.35))
     grid = drawn.add_gridspec(2 if units else 1, max(len(units), 1),
                                height_ratios=[tiles, below] if units else [tiles])  # fmt: skip
-    _tiles(drawn.add_subplot(grid[0, :]), ledger, sections)
+    axes = drawn.add_subplot(grid[0, :])
+    _tiles(axes, ledger, sections, strips)
+    if models and strips:
+        axes.set_title(f"{axes.get_title(loc='left')}: {next(iter(models))}, and in the strips "
+                       f"below {', '.join(strips)}")  # fmt: skip
     for number, unit in enumerate(units):
         _numbers(drawn.add_subplot(grid[1, number]), numbers[numbers["unit"] == unit], unit)
     handles = [_handle(name) for name in VERDICTS]
@@ -45,22 +55,23 @@ def _order(sections: pd.Series) -> pd.Series:
     return sections.map(lambda name: first.get(name, "A" if name.startswith("Sec") else "B") + name)
 
 
-def _tiles(axes: Axes, ledger: pd.DataFrame, sections: list[str]) -> None:
-    widest = 0
+def _tiles(
+    axes: Axes, ledger: pd.DataFrame, sections: list[str], strips: Mapping[str, pd.Series]
+) -> None:
+    widest, strip = 0, 0.26 * TILE / max(len(strips), 1)
+    high = TILE - strip * len(strips)
     for place, section in enumerate(sections):
         rows: Any = ledger[ledger["section"] == section].itertuples()
         for column, row in enumerate(rows):
-            drawn = look(row.verdict)
-            filled = drawn.line == "-"
-            axes.add_patch(Rectangle(
-                (column, place), TILE, TILE, facecolor=drawn.colour if filled else "white",
-                edgecolor=drawn.colour, linestyle=drawn.line, linewidth=0.8,
-            ))  # fmt: skip
-            ink = "white" if filled else "#444444"
-            middle = column + TILE / 2
-            axes.text(middle, place + 0.3, row.claim, color=ink, fontsize=6.5, ha="center",
+            ink = _tile(axes, row.verdict, column, place, high)
+            middle, marker = column + TILE / 2, look(row.verdict).marker
+            axes.text(middle, place + 0.35 * high, row.claim, color=ink, fontsize=6.5, ha="center",
                       va="center")  # fmt: skip
-            axes.plot(middle, place + 0.63, drawn.marker, color=ink, markersize=2.8)
+            axes.plot(middle, place + 0.74 * high, marker, color=ink, markersize=2.8)
+            for number, verdicts in enumerate(strips.values()):
+                other, top = verdicts[row.Index], place + high + number * strip
+                ink = _tile(axes, other, column, top, strip)
+                axes.plot(middle, top + strip / 2, look(other).marker, color=ink, markersize=2)
             widest = max(widest, column + 1)
     axes.set(xlim=(-0.1, widest), ylim=(len(sections), -0.1))
     axes.set_yticks([place + TILE / 2 for place in range(len(sections))], sections)
@@ -69,6 +80,17 @@ def _tiles(axes: Axes, ledger: pd.DataFrame, sections: list[str]) -> None:
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.set_title("verdict on every claim, by where the paper makes it")
+
+
+def _tile(axes: Axes, verdict: str, left: float, top: float, height: float) -> str:
+    """Draws what was found, and says in which colour to write on it."""
+    drawn = look(verdict)
+    filled = drawn.line == "-"
+    axes.add_patch(Rectangle(
+        (left, top), TILE, height, facecolor=drawn.colour if filled else "white",
+        edgecolor=drawn.colour, linestyle=drawn.line, linewidth=0.8,
+    ))  # fmt: skip
+    return "white" if filled else "#444444"
 
 
 def _numbers(axes: Axes, rows: pd.DataFrame, unit: str) -> None:
@@ -91,8 +113,15 @@ def _handle(verdict: str) -> Line2D:
 
 def table(ledger: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """The ledger as a table. ledger: of `ledger.table`."""
-    columns = {"": "{claim}", "claim": "{says}", "where": "{where}", "the paper's": "{paper}"}
+    columns: dict[str, str | Callable[..., str]] = {
+        "": "{claim}",
+        "claim": "{says}",
+        "where": "{where}",
+        "the paper's": "{paper}",
+    }
     columns |= {"measured": "{measured}", "n": "{n} {data}", "verdict": "{verdict}"}
+    others = [name for name in ledger if name.startswith(("measured ", "verdict "))]
+    columns |= {name: itemgetter(name) for name in others}
     columns |= {"rule": "{rule}", "model": "{model}", "note": "{note}", "command": "{command}"}
     caption = f"Every claim beside what was measured of it, with 95 % intervals. {RULE}"
     return save_table(ledger, "15_claims_table", settings, columns, caption=caption)

@@ -17,11 +17,35 @@ MEASURED = (verdict.FOUND, verdict.OPPOSITE, verdict.NOT_FOUND)
 def table(chosen: Claims) -> pd.DataFrame:
     """One row per claim, in the paper's order; nothing is measured, and no weights are loaded.
 
-    Columns: those of `vzlib.claims.finding.as_table`, and where, section and quantity of the claim.
+    Columns: those of `vzlib.claims.finding.as_table`, and where, section and quantity of the claim;
+    and for each model M of `chosen.beside` "verdict M" and "measured M".
 
     Raises ValueError for a model or questions that there are not, and ParameterError for evidence
     that there cannot be.
     """
+    names = [called(model) for model in (chosen.model, *chosen.beside)]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"beside: the ledger would have two columns of {', '.join(twice)}")
+    table = _of_one(chosen)
+    for model, asked in chosen.beside.items():
+        one = chosen.model_copy(update={"model": model, "questions": asked, "beside": {}})
+        own = _of_one(one)
+        table[verdict_of(model)] = own["verdict"]
+        table[f"measured {called(model)}"] = own["measured"]
+    return table
+
+
+def called(model: str) -> str:
+    """A model by the last part of its name: of a folder the folder's."""
+    return model.rstrip("/").rpartition("/")[2]
+
+
+def verdict_of(model: str) -> str:
+    """The column with the verdicts on a model beside the ledger's own."""
+    return f"verdict {called(model)}"
+
+
+def _of_one(chosen: Claims) -> pd.DataFrame:
     check(chosen)
     identity(chosen.model)
     questions.check(chosen.questions)
@@ -62,10 +86,26 @@ def comparable(ledger: pd.DataFrame) -> pd.DataFrame:
     return numbers[["claim", "unit", "value", "low", "high", "paper", "verdict"]]
 
 
-def conclusion(ledger: pd.DataFrame) -> str:
-    """How many claims got which verdict, and which, a sentence each."""
-    lines = [f"Of {len(ledger)} claims and questions:"]
-    for name in verdict.VERDICTS:
-        own = ledger.loc[ledger["verdict"] == name, "claim"].tolist()
-        lines.append(f"{name}: {len(own)}" + (f" ({', '.join(own)})" if own else ""))
+def verdicts(ledger: pd.DataFrame, chosen: Claims) -> dict[str, pd.Series]:
+    """The verdicts of `table` by what the model is called, that of the ledger first."""
+    found = {called(chosen.model): ledger["verdict"]}
+    return found | {called(model): ledger[verdict_of(model)] for model in chosen.beside}
+
+
+def conclusion(ledger: pd.DataFrame, chosen: Claims) -> str:
+    """How many claims got which verdict on each model, and which; and where the models differ."""
+    lines, by_model = [], verdicts(ledger, chosen)
+    for model, given in by_model.items():
+        lines.append(f"{model}: of {len(ledger)} claims and questions")
+        for name in verdict.VERDICTS:
+            own = ledger.loc[given == name, "claim"].tolist()
+            lines.append(f"  {name}: {len(own)}" + (f" ({', '.join(own)})" if own else ""))
+    first, *others = by_model.items()
+    for model, given in others:
+        both = first[1].isin(MEASURED) & given.isin(MEASURED)
+        differ = ledger.loc[both & (first[1] != given), "claim"].tolist()
+        lines.append(
+            f"{first[0]} and {model}: {both.sum()} claims measured on both, another verdict on "
+            f"{len(differ)}" + (f" ({', '.join(differ)})" if differ else "")
+        )
     return "\n".join(lines)

@@ -7,10 +7,11 @@ from vzlib.typed_values import SettingsByNotebook
 
 
 class Claims(Settings):
-    """15_claims: every claim of the paper beside what the store of results holds."""
+    """15_claims: every claim of the paper beside what the store of results holds of some models."""
 
     model: Model
     questions: Questions
+    beside: dict[str, Questions]  # further models, each a column, and what they were asked about
     scale: Literal["quick", "default", "paper"]  # params/<notebook>/<scale>.yaml
     # What else was changed when a notebook ran, such as {"06_token_budget": {"each": 1000}}.
     evidence: Annotated[dict[str, dict[str, Any]], SettingsByNotebook()]

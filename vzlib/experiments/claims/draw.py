@@ -120,7 +120,7 @@ def table(ledger: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "the paper's": "{paper}",
     }
     columns |= {"measured": "{measured}", "n": "{n} {data}", "verdict": "{verdict}"}
-    others = [name for name in ledger if name.startswith(("measured ", "verdict "))]
+    others = [name for name in map(str, ledger) if name.startswith(("measured ", "verdict "))]
     columns |= {name: itemgetter(name) for name in others}
     columns |= {"rule": "{rule}", "model": "{model}", "note": "{note}", "command": "{command}"}
     caption = f"Every claim beside what was measured of it, with 95 % intervals. {RULE}"

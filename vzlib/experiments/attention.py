@@ -9,8 +9,10 @@ from tqdm import tqdm
 
 from vzlib.evaluation.pictures import Picture
 from vzlib.models.load import Loaded
-from vzlib.models.tower_parts import depth_of, family_of
-from vzlib.models.towers import encode, received_by_layer
+from vzlib.models.tower_parts import blocks_of, depth_of, family_of
+from vzlib.models.tower_pass import run
+from vzlib.models.towers import without_registers
+from vzlib.tokens import received_attention
 
 BATCH = 8
 
@@ -23,10 +25,12 @@ def read_layer(
     The rules are "cls", attention from the CLS token, where there is one, and "mean", the mean over
     all queries. layer: index into the tower's hidden_states. what: named by the progress bar.
     """
+    block = depth_of(model.tower, layer) - 1
     for batch, pixels in _pixels(model, pictures, what):
-        for rule, cls in _rules(model).items():
-            scores = encode(model.tower, pixels, layer=layer, cls=cls).scores.cpu()
-            yield from ((picture, rule, row) for picture, row in zip(batch, scores, strict=True))
+        for rule, received in _received(model, pixels, range(block, block + 1)).items():
+            yield from (
+                (picture, rule, row[0]) for picture, row in zip(batch, received, strict=True)
+            )
 
 
 def every_layer(
@@ -38,13 +42,30 @@ def every_layer(
     Raises ValueError for a model that reads several layers.
     """
     read, first = depth_of(model.tower, model.layer), int(model.has_cls)
+    blocks = range(len(blocks_of(model.tower)))
     for batch, pixels in _pixels(model, pictures, what):
-        for rule, cls in _rules(model).items():
-            received = received_by_layer(model.tower, pixels, cls=cls)[..., first:].cpu()
+        for rule, received in _received(model, pixels, blocks).items():
             yield from (
                 (picture, rule, layers, read)
-                for picture, layers in zip(batch, received, strict=True)
+                for picture, layers in zip(batch, received[..., first:], strict=True)
             )
+
+
+def _received(model: Loaded, pixels: Tensor, blocks: range) -> dict[str, Tensor]:
+    """Attention [B, L, S] that the tokens receive in some blocks, by every rule, in one pass."""
+    found: dict[str, list[Tensor]] = {rule: [] for rule in _rules(model)}
+
+    def tell(queries: Tensor, keys: Tensor, scale: float) -> None:
+        for rule, cls in _rules(model).items():
+            asking = queries[:, :, :1] if cls else queries
+            found[rule].append(received_attention(asking, keys, scale).cpu())
+
+    told = dict.fromkeys(blocks, tell)
+    run(model.tower, (pixels,), None, depth=blocks.stop, told=told, first_only=False)
+    return {
+        rule: without_registers(model.tower, torch.stack(layers, dim=1), dim=2)
+        for rule, layers in found.items()
+    }
 
 
 def _rules(model: Loaded) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from vzlib.evaluation.pictures import Picture
 from vzlib.models.load import Loaded
 from vzlib.models.tower_parts import blocks_of, depth_of, family_of
-from vzlib.models.tower_pass import run
+from vzlib.models.tower_pass import Told, run
 from vzlib.models.towers import without_registers
 from vzlib.tokens import received_attention
 
@@ -60,7 +60,7 @@ def _received(model: Loaded, pixels: Tensor, blocks: range) -> dict[str, Tensor]
             asking = queries[:, :, :1] if cls else queries
             found[rule].append(received_attention(asking, keys, scale).cpu())
 
-    told = dict.fromkeys(blocks, tell)
+    told: dict[int, Told] = dict.fromkeys(blocks, tell)
     run(model.tower, (pixels,), None, depth=blocks.stop, told=told, first_only=False)
     return {
         rule: without_registers(model.tower, torch.stack(layers, dim=1), dim=2)

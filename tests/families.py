@@ -7,6 +7,11 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     CLIPImageProcessorPil,
+    GotOcr2ImageProcessorPil,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLProcessor,
+    InternVLVisionConfig,
     LlamaConfig,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
@@ -55,6 +60,10 @@ class OnevisionProcessor(OfImages, LlavaOnevisionProcessor):
 
 
 class VideoProcessor(OfImages, VideoLlavaProcessor):
+    pass
+
+
+class VLProcessor(OfImages, InternVLProcessor):
     pass
 
 
@@ -191,6 +200,44 @@ def video_llava():
     return awake(model), processor
 
 
+def internvl(**changes):
+    """Tiles of 8 x 8 patches, which are 16 tokens; up to four of them and a thumbnail."""
+    torch.manual_seed(0)
+    words = tiny.tokenizer()
+    names = {"start_image_token": "<img>", "end_image_token": "</img>",
+             "context_image_token": "<IMG_CONTEXT>", "video_token": "<video>"}  # fmt: skip
+    words.add_special_tokens({"additional_special_tokens": list(names.values())})
+    for name, token in names.items():
+        setattr(words, name, token)
+        setattr(words, f"{name}_id", words.convert_tokens_to_ids(token))
+    config = InternVLConfig(
+        vision_config=InternVLVisionConfig(
+            **tiny.SIZE, image_size=(32, 32), patch_size=(4, 4), **changes
+        ).to_dict(),
+        text_config=Qwen2Config(**{**TEXT, "vocab_size": len(words)}).to_dict(),
+        image_token_id=words.convert_tokens_to_ids("<IMG_CONTEXT>"),
+    )
+    model = InternVLForConditionalGeneration(config)
+    with torch.no_grad():
+        for name, parameter in model.model.vision_tower.named_parameters():
+            if name.endswith(("cls_token", "position_embeddings")):
+                parameter.copy_(torch.randn_like(parameter))
+            if name.endswith(("q_proj.weight", "k_proj.weight")):
+                parameter.mul_(12)
+            if "lambda" in name:
+                parameter.fill_(1)
+    processor = VLProcessor(
+        image_processor=GotOcr2ImageProcessorPil(
+            size={"height": 32, "width": 32}, crop_to_patches=True, min_patches=1, max_patches=4
+        ),
+        tokenizer=words,
+        video_processor=NoVideos(),
+        image_seq_length=16,
+        chat_template=tiny.CHAT.replace("<image>", "<IMG_CONTEXT>"),
+    )
+    return awake(model), processor
+
+
 def qwen(version):
     """Patches of 4 pixels, merged 2 x 2, windows of 4 x 4; images of 16 to 64 tokens."""
     torch.manual_seed(0)
@@ -246,6 +293,7 @@ MADE = {
     "llava_next": llava_next,
     "llava_onevision": llava_onevision,
     "video_llava": video_llava,
+    "internvl": internvl,
     "qwen2_5_vl": functools.partial(qwen, "2.5"),
     "qwen3_vl": functools.partial(qwen, "3"),
 }

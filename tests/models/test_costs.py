@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import (
     CLIPVisionConfig,
+    InternVLConfig,
     LlavaConfig,
     LlavaNextConfig,
     LlavaOnevisionConfig,
@@ -19,7 +20,7 @@ import vzlib
 from tests import families, tiny
 from vzlib import BudgetError
 from vzlib.methods.accountant import account_prompts
-from vzlib.models import llava, llava_next, llava_onevision, qwen_vl, video_llava
+from vzlib.models import internvl, llava, llava_next, llava_onevision, qwen_vl, video_llava
 from vzlib.models.answer import prompt
 from vzlib.models.views import Budgeted, check_budget
 from vzlib.paths import REPOSITORY
@@ -62,6 +63,10 @@ SHOWN = {  # family and what is shown: shape, largest image, way to share
     ),
     ("LLaVA-OneVision", "clip of 8 frames"): (llava_onevision.clips(ONEVISION, CLIP)[0], None),
     ("Video-LLaVA", "clip of 8 frames"): (video_llava.clips(VIDEO, CLIP)[0], None),
+    ("InternVL3", "one tile"): (internvl.shapes(InternVLConfig(), {"num_tiles": [1]})[0], None),
+    ("InternVL3", "six tiles and the whole"): (
+        internvl.shapes(InternVLConfig(), {"num_tiles": [7]})[0], None,
+    ),
     ("Qwen2.5-VL", "672 x 672"): (patches(Qwen2_5_VLConfig(), 672, 672), None),
     ("Qwen2.5-VL", "336 x 672"): (patches(Qwen2_5_VLConfig(), 336, 672), None),
     ("Qwen3-VL", "672 x 672"): (patches(Qwen3VLConfig(), 672, 672), None),

@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "LlavaOnevisionModel",
         ),
         "video_llava": ("VideoLlavaForConditionalGeneration", "VideoLlavaModel"),
+        "internvl": ("InternVLForConditionalGeneration", "InternVLModel"),
         "qwen_vl": (
             "Qwen2_5_VLForConditionalGeneration",
             "Qwen2_5_VLModel",
@@ -39,8 +40,6 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "Gemma3ForConditionalGeneration": "in its language model the tokens of an image attend to "
         "each other in both directions, and every image is 256 of them, pooled from a grid",
-        "InternVLForConditionalGeneration": "its pixel values do not say which tiles are of which "
-        "image, so that a budget cannot be an image's",
         "SmolVLMForConditionalGeneration": "each tile of an image has a row of placeholders of its "
         "own between separators",
         "Idefics3ForConditionalGeneration": "each tile of an image has a row of placeholders of "
@@ -54,6 +53,7 @@ class Host(Protocol):
 
     VIEWS: whether images differ in what they cost the stock model, as a tower sees several views of
         them, or views of any size: then a budget is shared (`vzlib.models.views`).
+    TOLD: argument of `forward` that says how many views each image has, where pixel values do not.
     METHODS: methods of the core that are overridden, by name. Each is a function of this module,
         called with the reduction, the method below it as a function of the core, the core, and
         what the caller passed. OUTER: likewise of the whole model.
@@ -62,6 +62,7 @@ class Host(Protocol):
     """
 
     VIEWS: bool
+    TOLD: str | None
     METHODS: Mapping[str, Callable[..., Any]]
     OUTER: Mapping[str, Callable[..., Any]]
 

@@ -24,6 +24,7 @@ from vzlib.models.towers import encode_as_asked
 from vzlib.models.views import Shape
 
 VIEWS = False
+TOLD: str | None = None
 
 
 def tower(core: Any) -> nn.Module:

@@ -32,6 +32,7 @@ from vzlib.models.views import ByView, Joined, Shape
 __all__ = ["layer", "projector", "tower"]  # as of LLaVA-1.5
 
 VIEWS = True
+TOLD: str | None = None
 
 
 def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:

@@ -106,7 +106,10 @@ def _checked_placeholders(
     pixels, token = image_inputs.get("pixel_values"), processor.image_token
     if pixels is None:
         pixels = image_inputs["pixel_values_images"]  # of Video-LLaVA
-    packed = image_inputs.get("image_grid_thw") is not None  # into one sequence of patches
+    tiles = image_inputs.get("num_patches")
+    if tiles is not None:  # of InternVL, whose processor does not tell it to the model
+        image_inputs["num_tiles"] = tiles
+    packed = tiles is not None or image_inputs.get("image_grid_thw") is not None
     if not np.isfinite(np.asarray(pixels if packed else pixels[image_idx])).all():
         which = "of an image" if packed else f"of image {image_idx}"
         raise ValueError(f"pixel values {which} are NaN or infinite; allowed: finite numbers")

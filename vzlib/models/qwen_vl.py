@@ -27,6 +27,7 @@ from vzlib.models.views import ByView, Joined, Seen, Shape
 from vzlib.tokens.evidence import Encoded, Reduced
 
 VIEWS = True
+TOLD: str | None = None
 clips = no_clips
 # Of a call: where the tokens of its images stand, and images that were encoded before their turn.
 _call: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)

@@ -98,7 +98,7 @@ def run(
     with ExitStack() as stack:
         for index, tell in told.items():
             tell = partial(_noted, heard, index, tell)
-            stack.enter_context(_overhearing(blocks[index], family, first_only, tell))
+            stack.enter_context(overhearing(blocks[index], family, first_only, tell))
         for before in beside:
             stack.enter_context(_keeping(blocks[before - 1], before, between))
         stack.enter_context(_ending(tower, family, None if whole else depth, end))
@@ -227,7 +227,7 @@ def _keeping(block: nn.Module, depth: int, between: dict[int, Tensor]) -> Iterat
 
 
 @contextmanager
-def _overhearing(block: nn.Module, family: Family, first_only: bool, tell: Told) -> Iterator[None]:
+def overhearing(block: nn.Module, family: Family, first_only: bool, tell: Told) -> Iterator[None]:
     """Tell the queries and keys of a block as soon as it has made both."""
     attention: Any = getattr(block, family.attention)
     hear = partial(_hear, threading.get_ident(), attention, first_only, {}, tell)
@@ -278,6 +278,8 @@ def _noted(heard: set[int], index: int, tell: Told, *evidence: Any) -> None:
 
 
 def _by_head(attention: Any, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, float]:
+    if hasattr(attention, "q_norm"):  # of InternVL, where it may do nothing
+        queries, keys = attention.q_norm(queries), attention.k_norm(keys)
     queries, keys = (
         each.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2) for each in (queries, keys)
     )

@@ -19,6 +19,7 @@ from vzlib.models.views import ByView, Shape
 __all__ = ["projector"]  # as of LLaVA-1.5
 
 VIEWS = True
+TOLD: str | None = None
 
 
 def tower(core: Any) -> nn.Module:

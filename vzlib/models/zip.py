@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
+import torch
 from torch import Tensor
 
 from vzlib.methods.before import Before
@@ -115,6 +116,8 @@ class ZippedModel:
             kinds[video] = host.clips
         for token, of_kind in kinds.items():
             shapes = of_kind(config, inputs)
+            if host.TOLD is not None and of_kind == host.shapes:
+                short[host.TOLD] = torch.tensor([shape.views for shape in shapes])
             short = shorten(
                 short,
                 image_token_id=token,

@@ -131,9 +131,16 @@ def chosen_by_view(
     total = budget.total if budget is not None else retain
     check_budget(total, share, largest)
     tower: Any = host.tower(core)
-    _check_layer(own, len(tower.blocks if hasattr(tower, "blocks") else blocks_of(tower)))
+    _check_layer(own, _depth(tower))
     assert total is not None
     return own, Budgeted(int(total), share, None if largest is None else largest.views)
+
+
+def _depth(tower: Any) -> int:
+    if hasattr(tower, "blocks"):  # of Qwen
+        return len(tower.blocks)
+    own: Any = getattr(tower.encoder, "layer", None)
+    return len(blocks_of(tower) if own is None else own)
 
 
 def _check_layer(method: Before, blocks: int) -> None:

@@ -1,6 +1,6 @@
 """Every method x everything a stock model can be asked for: it works, or is refused by name.
 
-On a tiny model, and on pico where that is slow.
+On a tiny model; on pico what is most often asked for.
 """
 
 from functools import cache, partial
@@ -279,7 +279,7 @@ def test_on_a_tiny_model(llava, name, way):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS][:6])
 @pytest.mark.parametrize("name", NAMES)
 def test_on_pico(name, way):
     loaded = load("pico-llava")

@@ -1,10 +1,11 @@
 """Methods inside the language model, under whatever a stock model is called by.
 
-Three methods change: the core's `get_placeholder_mask` tells where images are, within its
-`forward`; `forward` of the language model then prunes, if there are any, and otherwise goes on as
-the cache says, or is the stock one. A prompt's images are chosen from together, by the text behind
-the last of them. `generate` is only asked first whether it can be: a method chooses once, when a
-prompt is read as a whole, and what has left cannot come back.
+One method does it, `forward` of the language model: it prunes if there are images, goes on as the
+cache says behind a prompt that was pruned, and otherwise is the stock one. Where the images are is
+told by the core's `get_placeholder_mask`, within its `forward`. A prompt's images are chosen from
+together, by the text behind the last of them. `generate` and `forward` of the whole model are only
+asked first whether it can be: a method chooses once, by the end of a prompt that is read as a
+whole, and what has left cannot come back.
 """
 
 from collections.abc import Callable, Iterator

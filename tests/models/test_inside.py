@@ -448,9 +448,23 @@ def test_of_an_image_with_several_views_the_same_share_stays():
             assert zipped.tokens.counts[0].tolist() == [stock, stock, round(stock / 4)]
 
 
-def test_a_language_model_of_another_kind_is_refused_by_name():
-    model, processor = families.made("qwen2_5_vl")
-    with pytest.raises(ValueError, match=r"fastv (needs images|cannot prune inside)"):
+def test_where_images_may_have_any_number_of_tokens_shares_decide():
+    model, processor = families.made("video_llava")
+    with vzlib.zip_model(model, processor, method="fastv(removed=0.75)") as zipped:
+        assert zipped.budget is None
+        given = {"images": tiny.image(), "text": tiny.QUESTIONS[0], "return_tensors": "pt"}
+        inputs = zipped.processor(**given)
+        assert answer(model, inputs, None, max_new_tokens=3).shape == (1, 3)
+        counts = zipped.tokens.counts[0]
+        assert counts[0] == counts[1] > 4 and counts[2] == round(int(counts[0]) / 4)
+    with pytest.raises(ValueError, match="fastv cannot retain=20 of images that may have any"):
+        vzlib.zip_model(model, processor, retain=20, method="fastv")
+
+
+@pytest.mark.parametrize("family", ["llava_onevision", "qwen2_5_vl", "qwen3_vl"])
+def test_a_language_model_of_another_kind_is_refused_by_name(family):
+    model, processor = families.made(family)
+    with pytest.raises(ValueError, match=r"fastv cannot prune inside a Qwen.* LlamaModel"):
         vzlib.zip_model(model, processor, method="fastv")
 
 

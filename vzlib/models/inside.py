@@ -106,13 +106,17 @@ def prunes(language_model: Any) -> bool:
 
 
 def chosen(
-    language_model: Any, method: Inside, budget: Budget | None, retain: float | None, visual: int
+    language_model: Any,
+    method: Inside,
+    budget: Budget | None,
+    retain: float | None,
+    visual: int | None,
 ) -> tuple[Inside, Fitted | None]:
     """A method for a wanted layer average, and what it really spends.
 
     retain: visual tokens of an image per layer on average; None for the method as it is.
     visual: those that an image has, the largest where images differ; the same share of others
-    stays. What is spent is None where it depends on the prompt.
+    stays. None if there is no largest. What is spent is None where it depends on the prompt.
     Raises ValueError for a language model that cannot be pruned, a budget beside the method, and a
     retain that is no number, beside a hyper-parameter that follows from it, or of a method that
     meets none; BudgetError, naming the nearest, for one that is out of reach.
@@ -121,9 +125,16 @@ def chosen(
         check_language_model(language_model)
     except ValueError as error:
         raise ValueError(f"{method.name} {error}") from None
-    shape = (len(language_model.layers), visual)
     if budget is not None:
         raise ValueError(f"with a method give retain, such as retain=64, not budget={budget!r}")
+    if visual is None and retain is not None:
+        raise ValueError(
+            f"{method.name} cannot retain={retain} of images that may have any number of tokens: "
+            "give the hyper-parameters that decide on shares instead"
+        )
+    if visual is None:
+        return method, None
+    shape = (len(language_model.layers), visual)
     if retain is None:
         stages = method.stages(*shape)
         if any(callable(stage.keep) for stage in stages):

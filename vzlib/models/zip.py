@@ -250,10 +250,9 @@ def _zip_inside(
 ) -> ZippedModel:
     host, core = host_of(model), model.base_model
     largest = host.largest(core.config)
-    if largest is None:
-        raise ValueError(f"{method.name} needs images of one size, or of one that is the largest")
-    method, spent = inside.chosen(core.language_model, method, budget, retain, largest.stock)
-    counts = partial(_as_it_is, host.shapes, core.config) if host.VIEWS else largest.stock
+    visual = None if largest is None else largest.stock
+    method, spent = inside.chosen(core.language_model, method, budget, retain, visual)
+    counts: Any = partial(_as_it_is, host.shapes, core.config) if host.VIEWS else visual
     zipped_processor = None if processor is None else zip_processor(processor, counts)
     laid = [each for name in host.METHODS for each in inside.lay_aside(core, name)]
     laid += inside.lay(model, method, seed)

@@ -14,8 +14,8 @@ CHANGES = {
     "00_quickstart": ({}, {"retain": 32}),
     "01_redundancy": ({"count": 4}, {"near_zero": 0.2}),
     "02_attention_by_layer": ({"count": 4}, {"shown": 1}),
-    "03_softmax_gradient": ({"scenes": 2}, {"lengths": [2, 5]}),
-    "04_feature_misalignment": ({"scenes": 4}, {"radius": 2.0}),
+    "03_softmax_gradient": ({"count": 2}, {"lengths": [2, 5]}),
+    "04_feature_misalignment": ({"scenes": 4, "count": 4}, {"radius": 2.0}),
     "05_misalignment_ablation": ({"each": 12, "seeds": [0]}, {"selectors": ["fastv"]}),
     "06_token_budget": (
         {"each": 4, "budgets": [192], "methods": ["visionzip", "random", "fastv"]},

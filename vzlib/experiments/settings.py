@@ -32,12 +32,9 @@ Model = Annotated[str, NameOrPath(_shipped, elsewhere=True)]  # a hub name, too
 Questions = Annotated[str, NameOrPath(lambda: {"scenes", "things"})]
 Photograph = Annotated[str, NameOrPath(_photographs)]
 # Where images come from: `vzlib.evaluation.pictures.KINDS`, or folders; one or several.
-Images = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_several),
-    Field(min_length=1),
-    NameOrPath(lambda: {"photographs", "scenes", "things"}),
-]
+_SOURCE = NameOrPath(lambda: {"photographs", "scenes", "things"})
+ImageSource = Annotated[str, _SOURCE]
+Images = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1), _SOURCE]
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 

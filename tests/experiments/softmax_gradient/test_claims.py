@@ -10,7 +10,8 @@ from vzlib.experiments.softmax_gradient import claims
 def rows_of(queries, layer, values):
     return pd.DataFrame(
         {
-            "scene": range(len(values)), "queries": queries, "layer": layer, "read": layer == 3,
+            "name": range(len(values)), "unit": [*map(str, range(len(values)))],
+            "queries": queries, "layer": layer, "read": layer == 3,
             "quantity": "mass_exponential", "s": float("nan"), "value": values,
         }
     )  # fmt: skip

@@ -31,12 +31,14 @@ def test_distributions_put_attention_where_it_is():
 
 
 def test_measures_every_scene_of_a_model_once(scene_folder, own_store, never_loads):
-    chosen = settings("03_softmax_gradient", model=scene_folder, scenes=2)
+    chosen = settings("03_softmax_gradient", model=scene_folder, count=2)
     rows = measure.measure(chosen)
     assert set(rows["queries"]) == {"all", "cls"}
     assert rows.loc[rows["read"], "layer"].unique().tolist() == [3]  # of 4: hidden_states[-2]
     assert len(rows) == 2 * 4 * 2 * (4 + 2 * 50)
-    first, second = (rows[rows["scene"] == scene]["value"].to_numpy() for scene in (0, 1))
+    first, second = (
+        rows[rows["name"] == name]["value"].to_numpy() for name in ("scene 0", "scene 1")
+    )
     assert len(first) == len(second) and not np.array_equal(first, second)
     never_loads()
     again = measure.measure(chosen.model_copy(update={"lengths": (2, 3)}))

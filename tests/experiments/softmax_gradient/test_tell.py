@@ -25,7 +25,8 @@ def rows_of(*values, queries="cls", quantity="mass_exponential", layer=3):
     """Rows of `measure`: one quantity of as many scenes; block 3 is read."""
     return pd.DataFrame(
         {
-            "scene": range(len(values)), "queries": queries, "layer": layer, "read": layer == 3,
+            "name": range(len(values)), "unit": [*map(str, range(len(values)))],
+            "queries": queries, "layer": layer, "read": layer == 3,
             "quantity": quantity, "s": np.nan, "value": values,
         }
     )  # fmt: skip

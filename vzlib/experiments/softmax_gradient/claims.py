@@ -2,6 +2,7 @@
 
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding, decided
+from vzlib.evaluation.pictures import label
 from vzlib.experiments.softmax_gradient.tell import selecting, summary
 from vzlib.statistics import verdict
 from vzlib.statistics.intervals import Interval
@@ -22,7 +23,7 @@ def exponential_growth(evidence: Evidence) -> Finding:
         "falls beyond; and it sets the size of a step, not its direction"
     )
     return decided(verdict.reaches, MOST, interval, unit=unit, n=int(row["n"]),
-                   data="scenes", note=note)  # fmt: skip
+                   data=label(settings.images), note=note)  # fmt: skip
 
 
 CLAIMS = {"C06": exponential_growth}

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vzlib import results, scenes
+from vzlib import results
+from vzlib.evaluation import pictures
 from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
 from vzlib.models.checkpoint import identity
 
@@ -21,28 +22,32 @@ EDGES = np.linspace(-10, 0, 51)  # of log10(s), for the distributions
 def measure(settings: SoftmaxGradient) -> pd.DataFrame:
     """Where the attention of a model's tower lies on the curve s(1 - s), from the store if known.
 
-    The softmaxes are those of every head and query token of every test scene ("all"), and of the
-    CLS query alone ("cls") where there is one.
+    The softmaxes are those of every head and query token of every image ("all"), and of the CLS
+    query alone ("cls") where there is one.
 
-    Columns: scene (its number), queries, layer (1 is the first block), read (whether the language
-    model reads this block), quantity, s, value. Quantities, in percent of each scene:
+    Columns: name, unit (of the image), queries, layer (1 is the first block), read (whether the
+    language model reads this block), quantity, s, value. Quantities, in percent of each image:
     tokens_growing, mass_growing (of tokens and of attention at s < 1/2), mass_exponential (of
     attention at s <= settings.exponential), softmaxes_past_peak (with a token at s > 1/2; there can
     be only one), and the distributions tokens_at and mass_at over bins of log10(s) around the
     column s. Smaller s than 1e-10 count in the first bin.
-    Raises ValueError for a model that there is not.
+    Raises ValueError for a model or images that there are not.
     """
+    source = settings.images
+    pictures.check([source])
+    kind = pictures.label(source)
+    point = {"images": kind, "count": settings.count, "seed": pictures.drawn(source, settings.seed)}
     return results.compute(
         "softmax_gradient",
-        {"scenes": settings.scenes, "exponential": settings.exponential},
-        partial(_measure, settings.model),
+        {**point, "exponential": settings.exponential},
+        partial(_measure, settings.model, source),
         model_fingerprint=identity(settings.model),
-        data_version=str(scenes.VERSION),
-        about={"model": settings.model, "questions": "scenes"},
+        data_version=pictures.version(source),
+        about={"model": settings.model, "questions": kind},
     )
 
 
-def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
+def _measure(name: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
     from vzlib.experiments.attention import maps_by_layer
     from vzlib.models.load import loaded
     from vzlib.models.tower_parts import depth_of
@@ -50,14 +55,15 @@ def _measure(name: str, point: Mapping[str, Any]) -> pd.DataFrame:
     model = loaded(name)
     read = depth_of(model.tower, model.layer)
     rows: list[tuple[Any, ...]] = []
-    for index in tqdm(range(point["scenes"]), desc="scenes", unit="image"):
-        pixels = model.pixels([scenes.make(index).image])
+    chosen = pictures.pictures(source, point["count"], point["seed"])
+    for picture in tqdm(chosen, desc=point["images"], unit="image"):
+        pixels = model.pixels([picture.image])
         for layer, heads in enumerate(maps_by_layer(model.tower, pixels), start=1):
             chosen = {"all": heads, "cls": heads[:, :, :1]} if model.has_cls else {"all": heads}
             for queries, attention in chosen.items():
-                common = (index, queries, layer, layer == read)
+                common = (picture.name, picture.unit, queries, layer, layer == read)
                 rows += [(*common, *row) for row in _statistics(attention, point["exponential"])]
-    columns = ["scene", "queries", "layer", "read", "quantity", "s", "value"]
+    columns = ["name", "unit", "queries", "layer", "read", "quantity", "s", "value"]
     return pd.DataFrame(rows, columns=columns).astype({"s": float})
 
 

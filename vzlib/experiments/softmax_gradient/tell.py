@@ -52,13 +52,14 @@ def theory(settings: SoftmaxGradient) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean over scenes of every quantity, with its 95 % interval.
+    """Mean over images of every quantity, with its 95 % interval.
 
-    rows: of `measure`. Columns: queries, layer, quantity, s, n (scenes), value, low, high, read.
+    rows: of `measure`. Columns: queries, layer, quantity, s, n (images), value, low, high, read.
     """
     keys = ["queries", "layer", "quantity", "s", "read"]
+    of_images = ("value", "unit")
     found = [
-        (*key, len(group), *intervals.mean(group["value"].to_numpy()))
+        (*key, len(group), *intervals.mean_over(*(group[name].to_numpy() for name in of_images)))
         for key, group in rows.groupby(keys, sort=False, dropna=False)
     ]
     table = pd.DataFrame(found, columns=[*keys, "n", *intervals.Interval._fields])

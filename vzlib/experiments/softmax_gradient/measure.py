@@ -55,8 +55,8 @@ def _measure(name: str, source: str, point: Mapping[str, Any]) -> pd.DataFrame:
     model = loaded(name)
     read = depth_of(model.tower, model.layer)
     rows: list[tuple[Any, ...]] = []
-    chosen = pictures.pictures(source, point["count"], point["seed"])
-    for picture in tqdm(chosen, desc=point["images"], unit="image"):
+    images = pictures.pictures(source, point["count"], point["seed"])
+    for picture in tqdm(images, desc=point["images"], unit="image"):
         pixels = model.pixels([picture.image])
         for layer, heads in enumerate(maps_by_layer(model.tower, pixels), start=1):
             chosen = {"all": heads, "cls": heads[:, :, :1]} if model.has_cls else {"all": heads}

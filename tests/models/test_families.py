@@ -218,6 +218,32 @@ def test_every_method_runs_at_the_least_a_middle_and_nearly_all(family, name):
             assert torch.equal(found.sources[0, places], stands.nonzero().squeeze(1))
 
 
+def test_a_method_inside_the_language_model_runs_or_says_why_not(family):
+    model, processor = families.made(family)
+    chosen = "fastv(full_layers=1)"  # of three
+    if type(model.model.language_model).__name__ != "LlamaModel":
+        with pytest.raises(ValueError, match=r"cannot prune inside a Qwen.*: LlamaModel"):
+            vzlib.zip_model(model, processor, method=chosen)
+    else:
+        with vzlib.zip_model(model, processor, method=chosen) as zipped:
+            assert said(model, inputs_of(zipped.processor, 2)).shape == (2, 4)
+    assert "get_image_features" not in model.model.__dict__
+
+
+def test_more_views_than_placeholders_are_told(family):
+    model, processor = families.made(family)
+    with vzlib.zip_model(model, processor, retain=RETAIN) as zipped:
+        image = tiny.image(0, SIZES[0])
+        with pytest.raises(ValueError, match="in the prompts should be the same as the number"):
+            zipped.processor(images=[image, image], text=prompt(zipped.processor, "how many"))
+        both = inputs_of(zipped.processor, 2)
+        of_prompts = ("input_ids", "attention_mask", "mm_token_type_ids")
+        one = {name: value[:1] if name in of_prompts else value for name, value in both.items()}
+        for call in (logits, said):
+            with pytest.raises(ValueError, match="20 image placeholders in the text, but 40 vis"):
+                call(model, one)
+
+
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_copies_and_pickles_are_zipped_and_undone_apart(family, twin):
     # Of its own, as no stock model can be pickled once it was asked for hidden states.

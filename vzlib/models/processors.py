@@ -17,12 +17,15 @@ from vzlib.models.images import prepare_images
 Counts = Callable[[Mapping[str, Any]], list[tuple[int, ...] | None]]
 
 
-def zip_processor(processor: Any, count: int | Counts, clips: Counts | None = None) -> Any:
+def zip_processor(
+    processor: Any, count: int | Counts, clips: Counts | None = None, told: str | None = None
+) -> Any:
     """A copy of a processor that puts `count` placeholders for each image.
 
     count: a number for every image, or a function that tells them of what was prepared; it goes
     where the processor goes. Separators that a stock processor puts between views stay. clips: the
-    same of videos; without it they are refused.
+    same of videos; without it they are refused. told: under what the model is told how many tiles
+    each image has, if it is.
 
     It also prepares files and PIL images with `prepare_images`: a camera's rotation is applied and
     transparency laid over white, which the stock processor does not do (after
@@ -40,7 +43,7 @@ def zip_processor(processor: Any, count: int | Counts, clips: Counts | None = No
         )
     zipped = copy.copy(processor)
     # Partials of functions of this module, not closures: they survive pickle and deepcopy.
-    zipped.replace_image_token = functools.partial(_checked_placeholders, processor, count)
+    zipped.replace_image_token = functools.partial(_checked_placeholders, processor, count, told)
     if clips is not None and hasattr(processor, "replace_video_token"):
         zipped.replace_video_token = functools.partial(_of_clip, processor, clips)
     zipped._get_num_multimodal_tokens = functools.partial(_counted, processor, count)
@@ -99,6 +102,7 @@ def _said(counts: Sequence[int]) -> str:
 def _checked_placeholders(
     processor: Any,
     count: int | Counts,
+    told: str | None,
     image_inputs: MutableMapping[str, Any],
     image_idx: int,
     **options: Any,
@@ -107,8 +111,8 @@ def _checked_placeholders(
     if pixels is None:
         pixels = image_inputs["pixel_values_images"]  # of Video-LLaVA
     tiles = image_inputs.get("num_patches")
-    if tiles is not None:  # of InternVL, whose processor does not tell it to the model
-        image_inputs["num_tiles"] = tiles
+    if told is not None:  # by InternVL's processor it is not
+        image_inputs[told] = tiles
     packed = tiles is not None or image_inputs.get("image_grid_thw") is not None
     if not np.isfinite(np.asarray(pixels if packed else pixels[image_idx])).all():
         which = "of an image" if packed else f"of image {image_idx}"

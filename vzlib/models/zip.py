@@ -228,7 +228,9 @@ def zip_model(
         counts = partial(_placeholders, host.shapes, core.config, budgeted)
         if host.clips is not no_clips:
             of_clips = partial(_placeholders, host.clips, core.config, budgeted)
-    zipped_processor = None if processor is None else zip_processor(processor, counts, of_clips)
+    zipped_processor = (
+        None if processor is None else zip_processor(processor, counts, of_clips, host.TOLD)
+    )
 
     laid = _lay(core, _of(reduction, host.METHODS)) + _lay(model, _of(reduction, host.OUTER))
     if inside.prunes(core.language_model):

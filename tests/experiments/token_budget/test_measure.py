@@ -23,7 +23,7 @@ def settings(folder, **changes) -> TokenBudget:
 
 def test_all_stands_for_every_method_that_can_meet_a_budget(scene_folder):
     chosen = settings(scene_folder, methods="all").chosen
-    unasked = {"vanilla", "sparsevlm-v1", "cdpruner", "mmtok", "dart"}
+    unasked = {"vanilla", "sparsevlm-v1", "cdpruner", "mmtok", "dart", "downsampling"}
     assert set(chosen) == set(registry.names()) - unasked
     for methods, message in (
         (("divprun",), "divprun: unknown; did you mean divprune"),

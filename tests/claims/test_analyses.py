@@ -95,8 +95,12 @@ def test_contextual_tokens_and_the_best_split():
     assert split.verdict == "found" and split.interval.value == pytest.approx(20, abs=5)
     assert "best of 2 other splits, contextual tokens: 50 %" in split.note
     assert saved.n == split.n == 200
+    assert saved.note == "mean over the totals"  # nothing was asked about fine details
     rows = splits(none=0.9, half=0.5)
     assert decide(dominant_contextual, "C13", rows).verdict == "opposite"
+    details = splits(none=0.4, half=0.5).assign(task="detail")
+    both = decide(dominant_contextual, "C13", pd.concat([rows, details], ignore_index=True))
+    assert "; on fine details alone 28.5 [" in both.note and both.note.endswith(", found (n = 200)")
     assert decide(dominant_contextual, "Q3", splits(0.7, 0.5)).verdict == "not found"
 
 

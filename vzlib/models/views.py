@@ -230,8 +230,8 @@ def check_budget(retain: Any, share: object, largest: Shape | None) -> None:
         raise ValueError(f"share={share!r} must be one of {', '.join(map(repr, get_args(Share)))}")
     if share == "released" and largest is None:
         raise ValueError(
-            "share='released' is a number of tokens for each view, and an image of this family is "
-            "one view; use share='evenly'"
+            "share='released' is a number of tokens for each view, a part of what the largest "
+            "image costs, and there is no largest in this family; use share='evenly'"
         )
     most = None if largest is None else largest.stock
     if largest is not None and share == "released":

@@ -30,6 +30,7 @@ TITLES = {
     "windows": "projector and language model, 12x12 patches",
     "full": "projector and language model of twelve layers, 24x24 patches",
 }
+TRAINED_BY = "python -m vzlib.embedded.dino.train"
 TEMPLATE = Path(__file__).with_name("card.md")
 
 
@@ -49,6 +50,7 @@ def write_card(
         layers=model.config.text_config.num_hidden_layers,
         sha256=SHA256,
         schedule=card.schedule(curves, TITLES),
+        unfinished=_unfinished(curves),
         hours=card.hours(curves),
         things=card.accuracy_table(tables["things"]),
         shapes=card.accuracy_table(tables["scenes"]),
@@ -56,6 +58,19 @@ def write_card(
         differences=card.differences(rows, BUDGETS),
     )
     (target / "README.md").write_text(text)
+
+
+def _unfinished(curves: dict[str, pd.DataFrame]) -> str:
+    """Says which stages were stopped before their time."""
+    steps = {name: int(curve["step"].iloc[-1]) + 1 for name, curve in curves.items()}
+    early = [
+        f"{name} after some {steps[name]} of {planned} steps"
+        for name, (_, planned) in STAGES.items()
+        if steps[name] < planned
+    ]
+    if not early:
+        return ""
+    return f"**Training is not finished**: {' and '.join(early)} (`{TRAINED_BY}` goes on). "
 
 
 def main() -> None:

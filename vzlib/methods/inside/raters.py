@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.models.llama.modeling_llama import apply_rotary_pos_emb, repeat_kv
 
 from vzlib.tokens.precision import at_least_float32, without_autocast
 
@@ -25,6 +24,8 @@ def rater_rows(
     rotation: of the raters' positions. keys: `[B, h, S, d]` of the layer, rotated.
     seen: `[B, R]`, how many of the keys each rater may see. valid: `[B, S]` bool, no padding.
     """
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb, repeat_kv
+
     attention = layer.self_attn
     queries = _heads(attention.q_proj(layer.input_layernorm(hidden)), attention.head_dim)
     queries, _ = apply_rotary_pos_emb(queries, queries, *rotation)
@@ -40,6 +41,8 @@ def rater_rows(
 
 def rotated_keys(layer: Any, hidden: Tensor, rotation: Rotation) -> Tensor:
     """Keys `[B, h, S, d]` of a layer that has not run yet. hidden: `[B, S, D]` entering it."""
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
     attention = layer.self_attn
     keys = _heads(attention.k_proj(layer.input_layernorm(hidden)), attention.head_dim)
     return apply_rotary_pos_emb(keys, keys, *rotation)[1]

@@ -16,7 +16,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures report bench sweep test test-slow mutants lab clean
+.PHONY: help reproduce figures report bench sweep test test-slow test-long mutants lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: $(READY)  ## check style and types, run the fast tests
 
 test-slow: $(READY)  ## run the slow tests
 	$(PYTEST) -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
+
+test-long: $(READY)  ## run the longest tests: every method on pico in every way, an hour
+	$(PYTEST) -m long
 
 mutants: $(READY)  ## put small faults into the code and print those that no test notices
 	$(BIN)/python tests/mutants.py

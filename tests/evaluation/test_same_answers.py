@@ -84,6 +84,13 @@ def test_a_few_questions(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names())
+def test_sixteen_questions(name):
+    wrong, said = different(name, *asked(2, 8))
+    assert wrong == 0 and len(said) == 16 and len(set(said)) > 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", registry.names())
 def test_two_hundred_questions(name):
     wrong, said = different(name, *asked(8, 25))
     assert wrong == 0 and len(said) == 200 and len(set(said)) > 10

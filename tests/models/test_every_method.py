@@ -278,7 +278,7 @@ def test_on_a_tiny_model(llava, name, way):
         WAYS[way](Case(loaded, name, zipped, pictures("tiny")))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("way", [*WAYS][:6])
 @pytest.mark.parametrize("name", NAMES)
 def test_on_pico(name, way):

@@ -11,14 +11,16 @@ from vzlib.notebooks import analysis, find
 from vzlib.parameters import settings_class
 from vzlib.runs.kernel import own_kernel
 
-PARAMETERS = 'model = "pico"\nscenes = 2\nlengths = [2, 16]\nexponential = 0.05'
+PARAMETERS = (
+    'model = "pico"\nimages = "scenes"\nseed = 0\ncount = 2\nlengths = [2, 16]\nexponential = 0.05'
+)
 VALIDATE = (
     "from vzlib.parameters import validate\n"
     'settings = validate("softmax_gradient", globals())\n'
-    "print(settings.scenes, settings.lengths)"
+    "print(settings.count, settings.lengths)"
 )
-SCRATCH = "import os, json as j\nfor n, sceens in enumerate('ab'):\n    lenghts = [1]\nx = 3\nx\n"
-LATER = "rows = [1]\nmodels = 'text'\nlength = 5\ndef exponentials(): pass\n_ = 2\nScenes = {1}"
+SCRATCH = "import os, json as j\nfor n, cuont in enumerate('ab'):\n    lenghts = [1]\nx = 3\nx\n"
+LATER = "rows = [1]\nmodels = 'text'\nlength = 5\ndef exponentials(): pass\n_ = 2\nCount = {1}"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def run(tmp_path_factory):
 
 
 def test_a_second_run_takes_the_changed_value_and_nothing_else(run):
-    changed = PARAMETERS.replace("scenes = 2", "scenes = 7")
+    changed = PARAMETERS.replace("count = 2", "count = 7")
     told = run(PARAMETERS, SCRATCH, VALIDATE, LATER, SCRATCH, VALIDATE, changed, VALIDATE, LATER,
                changed.replace("[2, 16]", "[3]"), SCRATCH, VALIDATE, VALIDATE)  # fmt: skip
     answers = [told[number] for number in (2, 5, 7, 11, 12)]
@@ -54,39 +56,41 @@ def test_a_second_run_takes_the_changed_value_and_nothing_else(run):
 
 def test_a_misspelt_line_is_refused_each_time_until_it_is_mended(run):
     wrong = f"{PARAMETERS}\nlenghts = [4]"
-    renamed = PARAMETERS.replace("scenes", "sceens")
+    renamed = PARAMETERS.replace("count", "cuont")
     told = run(PARAMETERS, VALIDATE, wrong, VALIDATE, VALIDATE, PARAMETERS, VALIDATE, renamed,
                VALIDATE, PARAMETERS, SCRATCH, VALIDATE)  # fmt: skip
     for number in (3, 4):
         assert "lenghts: unknown; did you mean lengths?" in told[number]
-    assert "sceens: unknown; did you mean scenes?" in told[8]
+    assert "cuont: unknown; did you mean count?" in told[8]
     assert [told[number] for number in (1, 6, 11)] == ["2 (2, 16)"] * 3
 
 
 def test_a_line_that_was_taken_away_is_missed(run):
-    told = run(PARAMETERS, VALIDATE, 'model = "pico"\nlengths = [5]', VALIDATE)
+    told = run(
+        PARAMETERS, VALIDATE, PARAMETERS.replace("count = 2\n", "").replace("2, 16", "5"), VALIDATE
+    )
     assert told[1] == "2 (2, 16)"
-    assert "scenes: Field required" in told[3] and "lengths" not in told[3]
+    assert "count: Field required" in told[3] and "lengths" not in told[3]
 
 
 def test_what_papermill_puts_in_counts_and_what_it_put_in_before_does_not(run):
-    first, second = "# Parameters\nscenes = 9\nsceens = 1\n", "# Parameters\nscenes = 8\n"
+    first, second = "# Parameters\ncount = 9\ncuont = 1\n", "# Parameters\ncount = 8\n"
     told = run(PARAMETERS, first, VALIDATE, LATER, PARAMETERS, second, VALIDATE, PARAMETERS,
                VALIDATE, second, VALIDATE)  # fmt: skip
-    assert "sceens: unknown; did you mean scenes?" in told[2]
+    assert "cuont: unknown; did you mean count?" in told[2]
     assert [told[number] for number in (6, 8, 10)] == ["8 (2, 16)", "2 (2, 16)", "8 (2, 16)"]
-    every = "# Parameters\n" + PARAMETERS.replace("scenes = 2", "scenes = 6") + "\nmispelt = 3"
+    every = "# Parameters\n" + PARAMETERS.replace("count = 2", "count = 6") + "\nmispelt = 3"
     assert "mispelt: unknown" in run(f"{PARAMETERS}\nunknown_too = 1", every, VALIDATE)[2]
 
 
 def test_other_ways_to_run_it(run):
     merged = f"{PARAMETERS}\n{VALIDATE}\nafter = 1"
     assert run(merged, LATER, merged)[::2] == ["2 (2, 16)"] * 2
-    assert "scenes: Field required" in run(VALIDATE)[0]
+    assert "count: Field required" in run(VALIDATE)[0]
     assert run("%time x = 1\n" + PARAMETERS, "%reset -f", PARAMETERS, VALIDATE)[3] == "2 (2, 16)"
-    assert "scenes: Field required" in run(LATER, PARAMETERS, "%reset -f", VALIDATE)[3]
-    script = "%%writefile own.ipy\n" + PARAMETERS.replace("scenes", "sceens") + "\n" + VALIDATE
-    assert "did you mean scenes?" in run(script, "%run own.ipy")[1]
+    assert "count: Field required" in run(LATER, PARAMETERS, "%reset -f", VALIDATE)[3]
+    script = "%%writefile own.ipy\n" + PARAMETERS.replace("count", "cuont") + "\n" + VALIDATE
+    assert "did you mean count?" in run(script, "%run own.ipy")[1]
     script = "%%writefile own.ipy\n" + PARAMETERS + "\n" + VALIDATE
     assert run(LATER, script, "%run -i own.ipy", "%run -i own.ipy")[2:] == ["2 (2, 16)"] * 2
 

@@ -195,13 +195,15 @@ def test_weights_in_several_old_files_load(checkpoint, damaged):
 
 @pytest.mark.parametrize("name", ["x" * 300, "~nobodyatall/model", "", "a\0b", None, 7])
 def test_a_name_that_is_none(name):
-    with pytest.raises(LoadError, match=r"allowed: .*a hub name|is neither 'pico' nor"):
+    with pytest.raises(LoadError, match=r"allowed: .*a hub name|is neither 'dino' nor 'pico' nor"):
         load(name)
 
 
 @pytest.mark.parametrize("name", ["nothing", "/no/such/folder", "a/b/c", "../x"])
 def test_a_name_that_leads_nowhere(name):
-    with pytest.raises(LoadError, match=f"'{name}' is neither 'pico' nor a folder nor a hub name"):
+    with pytest.raises(
+        LoadError, match=f"'{name}' is neither 'dino' nor 'pico' nor a folder nor a hub name"
+    ):
         load(name)
 
 

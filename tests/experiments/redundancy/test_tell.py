@@ -46,7 +46,7 @@ def test_every_token_is_in_the_histogram_however_small_its_weight():
 def test_examples_are_the_first_images_with_their_maps(tiny_folder, own_store):
     chosen = CHOSEN.model_copy(update={"model": tiny_folder(), "images": ("scenes",)})
     rows = measure.measure(chosen)
-    images, maps, notes = tell.examples(rows, chosen, each=2)
+    images, maps, notes, *_ = tell.examples(rows, chosen, each=2)
     assert list(images) == ["scene 0", "scene 1"]
     assert {rule: len(each) for rule, each in maps.items()} == {"cls": 2, "mean": 2}
     second = rows[(rows["name"] == "scene 1") & (rows["rule"] == "mean") & (rows["patch"] >= 0)]

@@ -21,7 +21,7 @@ from vzlib.embedded.pico.architecture import CHAT_TEMPLATE, SPECIAL, build_token
 # Read together, side by side: names of things are told by the deeper one, and digits and letters by
 # the other. What is selected is selected by the last, as everywhere.
 FEATURE_LAYERS = (-7, -2)
-LAYERS = 12  # of the language model as shipped; pico's six and as many inserted between them
+LAYERS = 12  # of the language model as shipped: pico's six, two that look words up, four copies
 
 
 def build_image_processor() -> BitImageProcessorPil:

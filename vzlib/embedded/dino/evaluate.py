@@ -70,7 +70,7 @@ def _unfinished(curves: dict[str, pd.DataFrame]) -> str:
     ]
     if not early:
         return ""
-    return f"**Training is not finished**: {' and '.join(early)} (`{TRAINED_BY}` goes on). "
+    return f"**Training is not finished**: {' and '.join(early)} (`{TRAINED_BY}` trains it in full). "
 
 
 def main() -> None:

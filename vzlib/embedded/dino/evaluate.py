@@ -70,7 +70,8 @@ def _unfinished(curves: dict[str, pd.DataFrame]) -> str:
     ]
     if not early:
         return ""
-    return f"**Training is not finished**: {' and '.join(early)} (`{TRAINED_BY}` trains it in full). "
+    told = " and ".join(early)
+    return f"**Training is not finished**: {told} (`{TRAINED_BY}` trains it in full). "
 
 
 def main() -> None:

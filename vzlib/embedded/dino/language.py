@@ -41,6 +41,16 @@ class StandardisedProjector(nn.Module):
         return self.stock((features - self.mean) / self.spread)
 
     @torch.no_grad()
+    def standardise(self, seen: Tensor) -> None:
+        """Takes mean and spread from features `[N, D]`; visual tokens stay as they were."""
+        first = self.stock.linear_1
+        mean, spread = seen.mean(dim=0), seen.std(dim=0)
+        first.bias.add_(first.weight @ ((mean - self.mean) / self.spread))
+        first.weight.mul_(spread / self.spread)
+        self.mean.copy_(mean)
+        self.spread.copy_(spread)
+
+    @torch.no_grad()
     def bake(self) -> nn.Module:
         """The stock projector, mean and spread now part of its first layer."""
         first = self.stock.linear_1

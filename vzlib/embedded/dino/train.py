@@ -3,7 +3,7 @@
 The tower is DINOv2-small as it is, frozen. Stages: pico's visual tokens are distilled into the
 projector; the projector is aligned to labels of patches; pico's language model gets layers that
 look new words up; projector and language model learn on windows of scenes, and with twelve layers
-on whole images.
+on whole images. `--checkpoint checkpoints/dino-llava --stage windows` goes on from what ships.
 Each can be killed and goes on where it last saved. The same seed on the same kind of machine gives
 the same weights.
 """
@@ -55,6 +55,7 @@ EACH = {
         "detail": 1, "half": 2,
     },
 }  # fmt: skip
+TURNS = ("shapes", "things", "things")  # the deck of each step; the second one is harder
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Run:
     device: str
     model: Any
     projector: StandardisedProjector
+    shipped: bool = False  # whether it starts as a checkpoint left it
 
     @property
     def dtype(self) -> torch.dtype:
@@ -142,6 +144,24 @@ def start(folder: Path, features: Path, seed: int, onnx_file: Path | None) -> Ru
     return Run(folder, features, seed, device, model, projector)
 
 
+@torch.no_grad()
+def start_from(checkpoint: Path, folder: Path, features: Path, seed: int) -> Run:
+    """The model as it ships, to be trained on; its projector standardised anew."""
+    torch.manual_seed(seed)
+    model: Any = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
+    model.model.vision_tower.eval().requires_grad_(False)
+    device = device_named("auto")
+    model.to(device)
+    projector = StandardisedProjector(model.model.multi_modal_projector).to(device)
+    run = Run(folder, features, seed, device, model, projector, shipped=True)
+    seen = [
+        Features(run.tower, features, deck, grid=WINDOW, seed=seed)(range(32)).flatten(0, 1)
+        for deck in EACH
+    ]
+    projector.standardise(torch.cat(seen).to(device))
+    return run
+
+
 def distilling(run: Run, steps: int) -> None:
     pico = LlavaForConditionalGeneration.from_pretrained(PICO, dtype=torch.float32)
     found = [
@@ -169,20 +189,25 @@ def aligning(run: Run, steps: int) -> None:
     run.projector.to(run.device)
 
 
+def deck_of(step: int) -> tuple[str, int]:
+    """The deck of a step, and the how manieth step on it that is."""
+    place = (step + step // LOG_EVERY) % len(TURNS)  # so that the log tells of each
+    deck = TURNS[place]
+    return deck, step // len(TURNS) * TURNS.count(deck) + TURNS[:place].count(deck)
+
+
 def language(
     run: Run, name: str, *, grid: int, visits: Visits, count: int, steps: int, rate: float,
     decay: float,
 ) -> None:  # fmt: skip
-    """Steps on `count` scenes of one deck and the other by turns."""
-    decks = list(EACH)
+    """Steps on `count` scenes of one deck or the other by `TURNS`."""
     features = {
-        deck: Features(run.tower, run.features, deck, grid=grid, seed=run.seed) for deck in decks
+        deck: Features(run.tower, run.features, deck, grid=grid, seed=run.seed) for deck in EACH
     }
     vocabulary = build_tokenizer(things.vocabulary()).get_vocab()
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        turn = step // len(decks)
-        deck = decks[(step + step // LOG_EVERY) % len(decks)]  # so that the log tells of each
+        deck, turn = deck_of(step)
         numbers, visit = visits.numbers(turn, count)
         value, right = language_loss(
             run.model, run.projector, vocabulary, features[deck], numbers, EACH[deck], visit
@@ -214,14 +239,16 @@ def looking_up(run: Run) -> None:
 
 
 def on_windows(run: Run, steps: int) -> None:
-    run.load("align")
-    looking_up(run)
+    if not run.shipped:
+        run.load("align")
+        looking_up(run)
     language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), count=8, steps=steps,
              rate=8e-4, decay=0)  # fmt: skip
 
 
 def on_full_grid(run: Run, steps: int) -> None:
-    run.load("windows")
+    if not run.shipped or (run.folder / "windows.pt").exists():
+        run.load("windows")
     run.grow(LAYERS)
     language(run, "full", grid=GRID, visits=Visits(128, 3, run.seed), count=4, steps=steps,
              rate=6e-4, decay=0.4)  # fmt: skip
@@ -241,6 +268,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("results/dino"))
     parser.add_argument("--features", type=Path, help="of the tower (default: in the folder)")
     parser.add_argument("--onnx", type=Path, help="vit_s_focus.onnx, for the first start only")
+    parser.add_argument("--checkpoint", type=Path, help="go on from this one, by --stage")
     parser.add_argument("--stage", choices=list(STAGES), help="run this one only")
     parser.add_argument("--steps", type=int, help="of that one, instead of its own")
     arguments = parser.parse_args()
@@ -248,7 +276,12 @@ def main() -> None:
         parser.error("--steps is for one stage; name it by --stage")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     features = arguments.features or arguments.folder / "features"
-    run = start(arguments.folder, features, arguments.seed, arguments.onnx)
+    if arguments.checkpoint:
+        if arguments.stage not in ("windows", "full"):
+            parser.error("--checkpoint needs --stage windows or --stage full")
+        run = start_from(arguments.checkpoint, arguments.folder, features, arguments.seed)
+    else:
+        run = start(arguments.folder, features, arguments.seed, arguments.onnx)
     for name, (stage, steps) in STAGES.items():
         if arguments.stage in (None, name):
             stage(run, steps if arguments.steps is None else arguments.steps)

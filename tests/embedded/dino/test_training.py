@@ -8,7 +8,7 @@ from transformers import Dinov2Config, Dinov2Model, LlamaConfig
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from vzlib import scenes
-from vzlib.embedded.dino import align, architecture, decks, held_out, language, lookup
+from vzlib.embedded.dino import align, architecture, decks, held_out, language, lookup, train
 from vzlib.embedded.dino.export import SHARDS, export
 from vzlib.embedded.dino.features import CHUNK, Features
 from vzlib.embedded.pico.architecture import build_tokenizer, words
@@ -127,6 +127,27 @@ def test_a_baked_projector_computes_the_same(model):
         baked = projector.bake()
         torch.testing.assert_close(baked(features), expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(projector(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_projector_standardised_anew_computes_the_same(model):
+    projector = language.StandardisedProjector(model.model.multi_modal_projector)
+    features = torch.randn(500, 48) * 5 + 2
+    with torch.no_grad():
+        expected = projector(features)
+        for seen in (features, 3 * features[:200] - 1):
+            projector.standardise(seen)
+            torch.testing.assert_close(projector(features), expected, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(projector.mean, torch.zeros(48))
+    torch.testing.assert_close(projector.spread, seen.std(dim=0))
+
+
+def test_real_things_have_two_turns_of_three_and_no_turn_is_left_out():
+    turns = [train.deck_of(step) for step in range(train.LOG_EVERY)]
+    for deck, share in (("shapes", 1 / 3), ("things", 2 / 3)):
+        own = [turn for name, turn in turns if name == deck]
+        assert own == list(range(len(own)))
+        assert len(own) / len(turns) == pytest.approx(share, abs=0.05)
+    assert {train.deck_of(step)[0] for step in range(0, 200, train.LOG_EVERY)} == set(train.EACH)
 
 
 def test_a_full_window_is_the_stock_layer_and_a_part_takes_its_positions(eye):

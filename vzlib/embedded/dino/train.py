@@ -55,7 +55,9 @@ EACH = {
         "detail": 1, "half": 2,
     },
 }  # fmt: skip
-TURNS = ("shapes", "things", "things")  # the deck of each step; the second one is harder
+# The deck of each step; the second one is harder. LOG_EVERY is no multiple of their number, so that
+# the log tells of each.
+TURNS = ("shapes", "things", "things")
 
 
 @dataclass
@@ -190,8 +192,8 @@ def aligning(run: Run, steps: int) -> None:
 
 
 def deck_of(step: int) -> tuple[str, int]:
-    """The deck of a step, and the how manieth step on it that is."""
-    place = (step + step // LOG_EVERY) % len(TURNS)  # so that the log tells of each
+    """The deck of a step, and how many steps were on it before."""
+    place = step % len(TURNS)
     deck = TURNS[place]
     return deck, step // len(TURNS) * TURNS.count(deck) + TURNS[:place].count(deck)
 

@@ -14,6 +14,7 @@ from vzlib.embedded.dino.features import CHUNK, Features
 from vzlib.embedded.pico.architecture import build_tokenizer, words
 from vzlib.models.answer import prompt
 from vzlib.scenes import sheets, things
+from vzlib.training import loop
 from vzlib.training.answers import ABSENT, hidden_states, pack
 
 VISION = Dinov2Config(hidden_size=24, num_hidden_layers=7, num_attention_heads=2, image_size=336,
@@ -142,12 +143,12 @@ def test_a_projector_standardised_anew_computes_the_same(model):
 
 
 def test_real_things_have_two_turns_of_three_and_no_turn_is_left_out():
-    turns = [train.deck_of(step) for step in range(train.LOG_EVERY)]
+    turns = [train.deck_of(step) for step in range(loop.LOG_EVERY)]
     for deck, share in (("shapes", 1 / 3), ("things", 2 / 3)):
         own = [turn for name, turn in turns if name == deck]
         assert own == list(range(len(own)))
         assert len(own) / len(turns) == pytest.approx(share, abs=0.05)
-    assert {train.deck_of(step)[0] for step in range(0, 200, train.LOG_EVERY)} == set(train.EACH)
+    assert {train.deck_of(step)[0] for step in range(0, 200, loop.LOG_EVERY)} == set(train.EACH)
 
 
 def test_a_full_window_is_the_stock_layer_and_a_part_takes_its_positions(eye):

@@ -37,7 +37,7 @@ from vzlib.models.device import device_named
 from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import things
 from vzlib.scenes.things import catalogue
-from vzlib.training.loop import LOG_EVERY, train, working_dtype
+from vzlib.training.loop import train, working_dtype
 
 PICO = CHECKPOINTS / "pico-llava"
 WINDOW = 12  # patches a side of the images that the language loss starts with

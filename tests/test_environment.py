@@ -1,7 +1,11 @@
-"""environment.yml, pyproject.toml and constraints.txt name the same packages."""
+"""environment.yml, pyproject.toml and constraints.txt name the same packages, those imported."""
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 
 import yaml
 from packaging.requirements import Requirement
@@ -11,6 +15,8 @@ from vzlib.paths import REPOSITORY
 CONDA_NAMES = {
     "torch": "pytorch",
     "huggingface-hub": "huggingface_hub",
+    "jupyter-client": "jupyter_client",
+    "jupyter-core": "jupyter_core",
     "lazy-loader": "lazy_loader",
     "snakemake": "snakemake-minimal",  # the full one adds clusters and clouds
 }
@@ -18,9 +24,38 @@ ONLY_CONDA = {"python", "pip"}
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
 
+NOT_IMPORTED = {  # by vzlib, but by what it calls
+    "accelerate": "transformers, to load weights straight to a device",
+    "ipykernel": "the kernel that a notebook is started in",
+    "scikit-image": "photographs are read out of it",
+    "tabulate": "pandas, to write a table as Markdown",
+}
+NOT_REQUIRED = {  # by whoever installs vzlib alone
+    "lmms-eval": "the extra of this name",
+    "onnx": "once, to train dino-llava",
+    "pydantic-core": "comes with pydantic",
+    "snakemake": "the extra sweep",
+    "triton": "comes with torch, where there is a GPU",
+}
+
+
 def declared() -> dict[str, Requirement]:
-    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    lines = [*PROJECT["dependencies"], *with_extras("test")]
     return {requirement.name: requirement for requirement in map(Requirement, lines)}
+
+
+def with_extras(extra: str) -> Iterator[str]:
+    """The lines of an extra, and of those of vzlib that it names."""
+    for line in PROJECT["optional-dependencies"][extra]:
+        if Requirement(line).name == "vzlib":
+            for other in sorted(Requirement(line).extras):
+                yield from with_extras(other)
+        else:
+            yield line
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def conda() -> dict[str, Requirement]:
@@ -53,3 +88,22 @@ def test_constraints_fit_any_machine():
     text = (REPOSITORY / "constraints.txt").read_text()
     assert "torch==2.13.0\n" in text
     assert not re.search(r"torchvision|nvidia|\+c[pu]|file:|@", text)
+
+
+def imported() -> set[str]:
+    """Packages of the index whose modules the code of vzlib names in an import, wherever."""
+    names = set()
+    for path in (REPOSITORY / "vzlib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names.add(node.module.partition(".")[0])
+    known = packages_distributions()
+    others = names - set(sys.stdlib_module_names) - {"vzlib"}
+    return {plain(known[name][0] if name in known else name) for name in others}
+
+
+def test_what_is_imported_is_required_and_nothing_else():
+    required = {plain(Requirement(line).name) for line in PROJECT["dependencies"]}
+    assert imported() - set(NOT_REQUIRED) == required - set(NOT_IMPORTED)

@@ -96,9 +96,9 @@ def command(group: typer.Typer, **options: Any) -> Callable[[Callable[..., int]]
 
 def _folders() -> dict[str, str]:
     """The folders that are set, so that processes started mean the same, wherever they work."""
-    from vzlib.paths import FIGURES, RESULTS, from_environment
+    from vzlib.paths import FIGURES, HOME, RESULTS, from_environment
 
-    folders = (("VZLIB_RESULTS", RESULTS), ("VZLIB_FIGURES", FIGURES))
+    folders = (("VZLIB_HOME", HOME), ("VZLIB_RESULTS", RESULTS), ("VZLIB_FIGURES", FIGURES))
     set_ = [(name, default) for name, default in folders if os.environ.get(name)]
     return {name: str(from_environment(name, default)) for name, default in set_}
 
@@ -217,8 +217,8 @@ def report(
 @command(app)
 def ask(
     model: Annotated[str, typer.Argument(help="pico, a folder, or a hub name")],
+    question: Annotated[str | None, typer.Argument(help="about the image")] = None,
     image: Annotated[str | None, typer.Option(help="an image file")] = None,
-    question: Annotated[str | None, typer.Option("--ask", help="about the image")] = None,
     retain: Annotated[int | None, typer.Option(help="visual tokens to keep (default: all)")] = None,
     method: Annotated[str | None, typer.Option(help="that keeps them, such as divprune")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda")] = "auto",
@@ -236,6 +236,27 @@ def ask(
         device=device,
         dtype=dtype,
     )
+    return 0
+
+
+@command(app)
+def where() -> int:
+    """Name the folders that are read and written, and the models that are here."""
+    from vzlib import paths, results
+    from vzlib.models.checkpoint import embedded
+
+    folders = {
+        "vzlib": paths.PACKAGE,
+        "notebooks": paths.NOTEBOOKS,
+        "parameters": paths.PARAMETERS,
+        "measured": paths.MEASURED,
+        "results": results.location(),
+    }
+    for name, folder in folders.items():
+        print(f"{name:<12}{folder}")
+    for place in paths.checkpoint_folders():
+        print(f"{'models':<12}{place}")
+    print(f"{'by name':<12}{', '.join(embedded()) or 'none'}")
     return 0
 
 

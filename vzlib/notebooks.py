@@ -11,7 +11,7 @@ import nbformat
 
 from vzlib import plain_yaml
 from vzlib.parameters import validate
-from vzlib.paths import NOTEBOOKS, PARAMETERS
+from vzlib.paths import COMMAND, INSTALLED, NOTEBOOKS, PARAMETERS
 
 SCALES = ("quick", "default", "paper")
 
@@ -114,15 +114,17 @@ def command(notebook: str, chosen: dict[str, Any]) -> str:
     """What measures and draws with these settings, which are as `model_dump(mode="json")` gives."""
     for scale in ("default", *SCALES):
         if _dumped(notebook, scale) == chosen:
-            said = "" if scale == "default" else f"SCALE={scale} "
-            return f"make reproduce {said}NOTEBOOKS={notebook[:2]}"
+            said = "" if scale == "default" else scale
+            if INSTALLED:
+                return f"{COMMAND} reproduce {notebook[:2]}" + (said and f" --scale {said}")
+            return f"make reproduce {said and f'SCALE={said} '}NOTEBOOKS={notebook[:2]}"
     own = _dumped(notebook, "default")
     changes = [
         f"-p {name} {shlex.quote(_typed(value))}"
         for name, value in chosen.items()
         if value != own.get(name)
     ]
-    return " ".join([".venv/bin/vzlib reproduce", notebook[:2], *changes])
+    return " ".join([f"{COMMAND} reproduce", notebook[:2], *changes])
 
 
 def _typed(value: Any) -> str:

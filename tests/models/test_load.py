@@ -161,20 +161,28 @@ def test_a_missing_tensor_is_not_made_up(damaged):
 
 
 def test_a_short_name_is_a_folder_of_checkpoints(monkeypatch, checkpoint, tmp_path):
-    monkeypatch.setattr(places, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(places, "checkpoint_folders", lambda: [tmp_path / "none", tmp_path])
     shutil.copytree(checkpoint, tmp_path / "tiny-llava")
     shutil.copytree(checkpoint, tmp_path / "other")
     assert load("tiny").checkpoint.source == str(tmp_path / "tiny-llava")
     assert load("other").name == "other"
-    with pytest.raises(LoadError, match="'pico' is neither 'other' nor 'tiny' nor a folder"):
-        load("pico")
+    with pytest.raises(LoadError, match="'thing' is neither 'other' nor 'tiny' nor a folder"):
+        load("thing")
 
 
-def test_without_the_checkout_it_is_said_what_is_needed(monkeypatch, tmp_path):
-    monkeypatch.setattr(places, "CHECKPOINTS", tmp_path / "checkpoints")
-    with pytest.raises(LoadError, match=r"ship with the repository.* checkout") as error:
+def test_a_model_that_is_not_in_the_package_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(places, "checkpoint_folders", lambda: [tmp_path])
+    monkeypatch.setattr(places, "HOME", tmp_path / "home")
+    monkeypatch.setattr(places, "INSTALLED", True)
+    where = f"export VZLIB_HOME=/path/to/the/checkout, or copy .* to {tmp_path}/home/checkpoints"
+    for name in ("dino", "dino-llava", "pico"):
+        with pytest.raises(LoadError, match=f"'{name}' is in the repository of vzlib.*{where}"):
+            load(name)
+    monkeypatch.setattr(places, "INSTALLED", False)
+    with pytest.raises(LoadError, match=r"missing from this checkout: git restore checkpoints/"):
         load("pico")
-    assert "train" not in str(error.value)
+    with pytest.raises(LoadError, match="neither the short name of a model that is here nor a fol"):
+        load("thing")
 
 
 def test_weights_in_several_old_files_load(checkpoint, damaged):

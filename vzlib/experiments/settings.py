@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from vzlib.paths import CHECKPOINTS
+from vzlib.paths import checkpoint_folders
 from vzlib.typed_values import NameOrPath
 
 
 def _shipped() -> set[str]:
-    """Names of the models of this repository: "pico", of the folder pico-llava."""
-    folders = {path.name for path in CHECKPOINTS.glob("*/")}
+    """Names of the models that are here: "pico", of the folder pico-llava."""
+    folders = {path.name for place in checkpoint_folders() for path in place.glob("*/")}
     return folders | {name.partition("-")[0] for name in folders}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from vzlib.models.device import device_named, dtype_named
 from vzlib.models.digests import digest
 from vzlib.models.hub import LoadError, commit, first_line
-from vzlib.paths import CHECKPOINTS
+from vzlib.paths import COMMAND, HOME, INSTALLED, PACKAGE, checkpoint_folders
 
 # What a model computes depends on these files of its folder, and on no others.
 COUNTS = (
@@ -124,15 +124,16 @@ def configuration(name: "str | Path | Checkpoint") -> Any:
 
 
 def embedded() -> list[str]:
-    """The short names of the models that ship with the repository."""
-    folders = sorted(CHECKPOINTS.glob("*/config.json"))
-    return [file.parent.name.removesuffix("-llava") for file in folders]
+    """The short names of the models that are here."""
+    files = (file for place in checkpoint_folders() for file in place.glob("*/config.json"))
+    return sorted({file.parent.name.removesuffix("-llava") for file in files})
 
 
 def _folder(typed: str) -> Path | None:
     """The folder that a name stands for, absolute, if there is one."""
     short = re.fullmatch(r"[\w-][\w.-]*", typed) is not None
-    own = [CHECKPOINTS / name for name in (typed, f"{typed}-llava") if short]
+    names = (typed, f"{typed}-llava") if short else ()
+    own = [place / name for place in checkpoint_folders() for name in names]
     try:
         places = [*own, Path(typed).expanduser()] if typed else []
         for place in places:
@@ -157,17 +158,25 @@ def _valid(name: str) -> bool:
 
 def _nowhere(typed: str) -> str:
     names = embedded()
-    if not names:
+    if typed.removesuffix("-llava") in _of_the_repository():
+        where = HOME / "checkpoints"
         return (
-            f"{_shown(typed)} is neither a folder nor a hub name such as llava-hf/llava-1.5-7b-hf; "
-            f"models with short names ship with the repository, and {CHECKPOINTS} holds "
-            "none: work in a checkout of vzlib, installed with pip install -e"
+            f"model {typed!r} is in the repository of vzlib, not in the installed package: name a "
+            f"checkout of it by export VZLIB_HOME=/path/to/the/checkout, or copy the folder of the "
+            f"model from its checkpoints/ to {where}"
+            if INSTALLED
+            else f"model {typed!r} is missing from this checkout: git restore checkpoints/"
         )
-    short = " nor ".join(map(repr, names))
+    short = " nor ".join(map(repr, names)) or "the short name of a model that is here"
     return (
         f"{_shown(typed)} is neither {short} nor a folder nor a hub name such as "
-        "llava-hf/llava-1.5-7b-hf"
+        f"llava-hf/llava-1.5-7b-hf; {COMMAND} where names the folders"
     )
+
+
+def _of_the_repository() -> set[str]:
+    """The short names of the models that the repository trains."""
+    return {card.parent.name for card in PACKAGE.glob("embedded/*/card.md")}
 
 
 def _allowed() -> str:

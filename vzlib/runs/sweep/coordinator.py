@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from vzlib import results
-from vzlib.paths import REPOSITORY
+from vzlib.paths import PACKAGE
 from vzlib.results import durable
 from vzlib.runs.environment import variables
 from vzlib.runs.sweep import frozen, places, sweep_file
@@ -40,6 +41,7 @@ def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
     Raises:
         Refused: another coordinator is at work on it.
         SweepError: the experiment refuses a point; nothing ran.
+        ValueError: Snakemake is not installed; nothing ran.
         durable.NotWritable: nothing ran, unless the disk filled meanwhile.
     """
     place = folder(sweep)
@@ -47,6 +49,8 @@ def run(sweep: Sweep, jobs: int, slurm: Slurm | None = None) -> list[str]:
     if not missing and not _drawing(sweep, place):
         print(f"{sweep.name}: {len(sweep.points)} points, 0 to compute", flush=True)
         return []  # a store that can only be read is enough
+    if find_spec("snakemake") is None:
+        raise ValueError("a sweep needs Snakemake: pip install 'vzlib[sweep]', or vzlib[slurm]")
     sweep_file.check(sweep, missing)
     with durable.writing(results.location()), _alone(place, sweep.name):
         durable.check_writable(place)
@@ -168,7 +172,7 @@ def _drawing(sweep: Sweep, place: Path) -> str:
     if sweep.draw is None:
         return ""
     digest = hashlib.sha256(json.dumps([sweep.draw, [p.key for p in sweep.points]]).encode())
-    for path in (sweep.notebook, *sorted((REPOSITORY / "vzlib").rglob("*.py"))):
+    for path in (sweep.notebook, *sorted(PACKAGE.rglob("*.py"))):
         digest.update(path.read_bytes())
     version, last = digest.hexdigest(), place / "drawn"
     return "" if last.is_file() and last.read_text(encoding="utf-8") == version else version

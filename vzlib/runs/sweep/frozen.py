@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from vzlib.paths import CHECKPOINTS, PAPER, REPOSITORY
+from vzlib.paths import CHECKPOINTS, INSTALLED, PACKAGE, PAPER, SHIPPED
 from vzlib.results import durable, provenance
 from vzlib.runs.sweep import places
 
@@ -42,18 +42,20 @@ def freeze(notebook: Path, folder: Path) -> Path:
 def _copy(notebook: Path, target: Path) -> None:
     # Contents without modes: the copy of a checkout that can only be read is to be removed later.
     plain: Any = {"ignore": IGNORED, "copy_function": shutil.copyfile}
-    shutil.copytree(REPOSITORY / "vzlib", target / "vzlib", **plain)
-    shutil.copytree(PAPER, target / PAPER.relative_to(REPOSITORY), **plain)
+    shutil.copytree(PACKAGE, target / "vzlib", **plain)
+    if not INSTALLED:  # else it is in the package, and so are checkpoints
+        shutil.copytree(PAPER, target / PAPER.relative_to(SHIPPED), **plain)
     (target / "notebooks").mkdir()
     shutil.copyfile(notebook, target / "notebooks" / notebook.name)
-    shutil.copyfile(REPOSITORY / "Snakefile", target / "Snakefile")
+    shutil.copyfile(SHIPPED / "Snakefile", target / "Snakefile")
     for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
         folder.chmod(folder.stat().st_mode | stat.S_IRWXU)  # copytree gives folders their modes
     # Python runs a folder by this file, and then imports from there, whatever the folder's name.
     (target / "__main__.py").write_text(START, encoding="utf-8")
     state = json.dumps(provenance.commit())
     (target / provenance.FROZEN).write_text(state, encoding="utf-8")
-    (target / CHECKPOINTS.name).symlink_to(CHECKPOINTS)
+    if not INSTALLED:
+        (target / CHECKPOINTS.name).symlink_to(CHECKPOINTS)
 
 
 def remove_unused(run: Path, kept: Path) -> None:

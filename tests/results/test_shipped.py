@@ -56,6 +56,15 @@ def test_it_can_be_switched_off(monkeypatch):
     assert len(calls) == 1
 
 
+def test_who_measures_nothing_reads_what_ships_while_others_measure_it_again(monkeypatch):
+    measured({"rate": 1})
+    ship()
+    monkeypatch.setenv(shipped.OFF, "0")
+    with results.store_only():
+        assert measured({"rate": 1})["rate"].tolist() == [1]
+    assert results.entries() == []
+
+
 @pytest.mark.parametrize("change", ["code", "device"])
 def test_where_nothing_may_be_computed_neither_code_nor_device_matters(change, monkeypatch):
     measured({"rate": 1})

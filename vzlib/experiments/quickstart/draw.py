@@ -18,6 +18,7 @@ INK = "#555555"
 COLUMNS = (0.03, 0.42)  # where the answers before and after begin
 WIDTH, HEIGHT = 1.72, 1.34  # of the panel of answers: in pictures, and in inches
 ASKED, SAID = 5.8, 7.5  # size of letters of questions and answers
+MOST = 5  # questions of an image that find a place
 LINES = (4, 3)  # of a question and its answers, where an image has no other question
 
 
@@ -46,7 +47,7 @@ def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.nda
         row[1].imshow(received.clip(min=floor), norm=LogNorm(floor, received.max()))
         _kept(row[2], image, own, grid)
         row[3].set_box_aspect(1 / WIDTH)
-        _answers(row[3], answers[answers["image"] == name], before, after)
+        _answers(row[3], answers[answers["image"] == name].head(MOST), before, after)
     _explain(axes[-1, 3], tokens[tokens["image"] == name], after)
     kept, asked = f"{after} tokens stay\nof {before}", "question → truth, and\nthe answers"
     titles = ("image", "attention received\n(logarithmic)", kept, asked)

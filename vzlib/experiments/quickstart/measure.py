@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from vzlib import results, scenes
 from vzlib.evaluation.pictures import square
+from vzlib.evaluation.questions import DECKS
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
 from vzlib.models.checkpoint import identity
@@ -39,13 +40,14 @@ def images(settings: Quickstart) -> dict[str, np.ndarray]:
             f"photograph={settings.photograph!r} is no file; allowed besides files: "
             f"{', '.join(photographs)}"
         )
-    scene = scenes.make(settings.scene)
+    scene = DECKS[settings.questions].make(settings.scene)
     return {"scene": scene.image, "photograph": square(photograph)}
 
 
 def questions(settings: Quickstart) -> list[tuple[str, str, str, str]]:
     """(image, task, question, true answer): one of every task the scene allows, one more."""
-    asked = [("scene", q.task, q.text, q.answer) for q in scenes.ask(scenes.make(settings.scene))]
+    deck = DECKS[settings.questions]
+    asked = [("scene", q.task, q.text, q.answer) for q in deck.ask(deck.make(settings.scene))]
     return [*asked, ("photograph", "any", settings.photograph_question, settings.photograph_answer)]
 
 
@@ -65,7 +67,7 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
         partial(_measure, settings.model),
         model_fingerprint=identity(settings.model),
         data_version=hashlib.sha256(pixels).hexdigest(),
-        about={"model": settings.model, "questions": "scenes"},
+        about={"model": settings.model, "questions": settings.questions},
     )
     return answers, results.predictions(answers)
 

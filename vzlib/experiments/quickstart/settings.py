@@ -13,6 +13,7 @@ class Quickstart(Settings):
     model: Model
     retain: int = Field(ge=1)  # visual tokens handed to the language model
     merge: Literal["code", "paper"]
+    questions: Literal["scenes", "things"]  # the deck of the scene
     scene: int = Field(ge=0)  # number of the test scene
     photograph: Photograph  # a test photograph of vzlib.scenes, or an image file
     photograph_question: str

@@ -11,14 +11,40 @@ CURVE = "training_curve.csv"
 
 
 def training_curves(folder: Path, target: Path, stages: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """The curve of every stage: from the training in `folder`, else as shipped with `target`."""
-    if not all((folder / f"{name}.jsonl").is_file() for name in stages):
-        shipped = pd.read_csv(target / CURVE)
-        return {
-            str(name): own.drop(columns="stage").dropna(axis=1, how="all")
-            for name, own in shipped.groupby("stage", sort=False)
-        }
-    return {name: pd.read_json(folder / f"{name}.jsonl", lines=True) for name in stages}
+    """The curve of every stage: from the training in `folder`, else as shipped with `target`.
+
+    Where the training went on from a checkpoint, whose curves it then keeps in `folder`, its own
+    follow those.
+    """
+    own = {
+        name: pd.read_json(folder / f"{name}.jsonl", lines=True)
+        for name in stages
+        if (folder / f"{name}.jsonl").is_file()
+    }
+    if (folder / CURVE).is_file():
+        curves = shipped_curves(folder / CURVE)
+        for name, curve in own.items():
+            curves[name] = _after(curves[name], curve) if name in curves else curve
+    else:
+        curves = own if len(own) == len(stages) else shipped_curves(target / CURVE)
+    return {name: curves[name] for name in stages if name in curves}
+
+
+def shipped_curves(file: Path) -> dict[str, pd.DataFrame]:
+    """The curves that `write_curves` wrote, by stage."""
+    return {
+        str(name): own.drop(columns="stage").dropna(axis=1, how="all")
+        for name, own in pd.read_csv(file).groupby("stage", sort=False)
+    }
+
+
+def _after(first: pd.DataFrame, then: pd.DataFrame) -> pd.DataFrame:
+    """One curve of two: steps and processor time go on."""
+    moved = then.assign(
+        step=then["step"] + first["step"].iloc[-1] + 1,
+        cpu_seconds=then["cpu_seconds"] + first["cpu_seconds"].iloc[-1],
+    )
+    return pd.concat([first, moved], ignore_index=True)
 
 
 def write_curves(curves: Mapping[str, pd.DataFrame], target: Path) -> None:

@@ -8,7 +8,7 @@ from transformers import Dinov2Config, Dinov2Model, LlamaConfig
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from vzlib import scenes
-from vzlib.embedded.dino import align, architecture, decks, held_out, language, lookup, train
+from vzlib.embedded.dino import architecture, decks, held_out, labels, language, lookup, train
 from vzlib.embedded.dino.export import SHARDS, export
 from vzlib.embedded.dino.features import CHUNK, Features
 from vzlib.embedded.pico.architecture import build_tokenizer, words
@@ -242,30 +242,45 @@ def test_a_window_stands_where_its_corner_says(eye, tmp_path, monkeypatch):
 )
 def test_labels_are_those_of_the_thing_on_the_patch(make, patch):
     shown = 0
-    columns = list(align.LABELS)
+    columns = list(labels.LABELS)
     for index in range(3):
         scene = make(index, "train", grid=12)
-        labels = align.patch_labels(scene, patch).view(12, 12, -1).numpy()
-        background = labels[..., 0] == 0
+        told_of = labels.patch_labels(scene, patch).view(12, 12, -1).numpy()
+        background = told_of[..., 0] == 0
         assert not (background & scene.patches(patch, share=0.0)).any()
         for number, thing in enumerate(scene.objects):
             core = scene.object_patches(number, patch, 0.5)
             shown += core.sum()
-            assert (labels[core][:, 0] == align.KINDS.index(thing.kind)).all()
+            assert (told_of[core][:, 0] == labels.KINDS.index(thing.kind)).all()
             if thing.kind == "picture":
-                names = labels[core][:, columns.index("name")]
-                assert all(align.NAMES[name] == thing.label for name in names)
+                names = told_of[core][:, columns.index("name")]
+                assert all(labels.NAMES[name] == thing.label for name in names)
             if thing.kind == "number":
                 middle = thing.left + thing.width / 2
-                told = {name: labels[..., columns.index(name)] for name in ("tens", "units")}
+                told = {name: told_of[..., columns.index(name)] for name in ("tens", "units")}
                 for (name, own), digit in zip(told.items(), thing.label, strict=True):
                     assert set(own[core]) <= {int(digit), ABSENT}
                     at = (np.argwhere(core & (own != ABSENT))[:, 1] + 0.5) * patch
                     assert (
                         (at < middle + patch / 4) if name == "tens" else (at > middle - patch / 4)
                     ).all()
-                assert (labels[core][:, columns.index("name")] == ABSENT).all()
+                assert (told_of[core][:, columns.index("name")] == ABSENT).all()
     assert shown > 20
+
+
+def test_the_loss_of_labels_falls_to_nothing_where_heads_are_right_and_asks_nothing_else():
+    told_of = torch.full((6, len(labels.LABELS)), ABSENT)
+    told_of[:4, 0] = torch.tensor([0, 1, 2, 0])
+    heads = labels.label_heads(len(labels.KINDS))
+    with torch.no_grad():
+        heads["kind"].weight.copy_(40 * torch.eye(len(labels.KINDS)))
+        heads["kind"].bias.zero_()
+    tokens = torch.eye(len(labels.KINDS))[[0, 1, 2, 3, 4, 5]]
+    value, right = labels.label_loss(heads, tokens[[0, 1, 2, 0, 4, 5]], told_of)
+    assert value < 1e-6 and right == {"kind": 1.0}
+    value, right = labels.label_loss(heads, tokens[[0, 1, 2, 3, 4, 5]], told_of)
+    assert value.item() == pytest.approx(labels.WEIGHT * 40 / 4) and right == {"kind": 0.75}
+    assert labels.label_loss(heads, tokens[4:], told_of[4:])[0] == 0
 
 
 def test_sheets_are_crowded_and_repeat():

@@ -17,6 +17,7 @@ from vzlib.embedded.dino.architecture import (
     encode_window,
 )
 from vzlib.embedded.dino.decks import DECKS
+from vzlib.embedded.dino.labels import patch_labels
 from vzlib.embedded.dino.tower import GRID, PATCH
 from vzlib.embedded.pico.examples import corners_of
 from vzlib.scenes import Split
@@ -43,15 +44,17 @@ class Features:
         grid: int = GRID,
         seed: int = 0,
         split: Split = "train",
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         version = DECKS[deck].version
         self.tower, self.folder, self.deck = tower, folder, deck
-        self.grid, self.seed, self.split = grid, seed, split
+        self.grid, self.seed, self.split, self.dtype = grid, seed, split, dtype
         layers = "".join(str(layer) for layer in FEATURE_LAYERS)
-        self.name = f"{deck}-{version}-{split}-{seed}-{grid}-layers{layers}"
+        numbers = "" if dtype == torch.float32 else f"-{str(dtype).removeprefix('torch.')}"
+        self.name = f"{deck}-{version}-{split}-{seed}-{grid}-layers{layers}{numbers}"
         self.processor = build_image_processor()
         self._opened: dict[int, np.ndarray] = {}
-        self._known: dict[int, Any] = {}
+        self._known: dict[int, tuple[Any, Tensor]] = {}
 
     def __call__(self, numbers: Sequence[int]) -> Tensor:
         """Patch features `[B, G * G, D * F]` in float32 of scenes by their numbers."""
@@ -68,9 +71,20 @@ class Features:
 
     def asked_about(self, number: int) -> Any:
         """Scene `number` without its pixels, which questions need not; kept for its next visit."""
+        return self._drawn(number)[0]
+
+    def labels(self, numbers: Sequence[int]) -> Tensor:
+        """What each patch of scenes shows, `[B, G * G, len(LABELS)]`, see `align.patch_labels`."""
+        return torch.stack([self._drawn(number)[1] for number in numbers])
+
+    def _drawn(self, number: int) -> tuple[Any, Tensor]:
         if number not in self._known:
-            self._known[number] = replace(self.scene(number), image=np.empty((0, 0, 3), np.uint8))
+            self._remember(number, self.scene(number))
         return self._known[number]
+
+    def _remember(self, number: int, scene: Any) -> None:
+        labels = patch_labels(scene, DECKS[self.deck].patch)
+        self._known[number] = replace(scene, image=np.empty((0, 0, 3), np.uint8)), labels
 
     def _chunk(self, chunk: int) -> np.ndarray:
         if chunk not in self._opened:
@@ -86,7 +100,8 @@ class Features:
         for start in range(0, CHUNK, 4):
             own = numbers[start : start + 4]
             pixels = torch.cat([self.pixels(number) for number in own])
-            with torch.no_grad():
+            kind, dtype = self.tower.device.type, self.dtype
+            with torch.no_grad(), torch.autocast(kind, dtype, enabled=dtype != torch.float32):
                 seen = encode_window(self.tower, pixels.to(self.tower.device), self.corners(own))
             kept.append(seen[:, 1:].half().cpu().numpy())
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,9 +112,10 @@ class Features:
 
     def pixels(self, number: int) -> Tensor:
         """A scene as the tower is given it, `[1, 3, P, P]` with P = 14 pixels a patch."""
-        side = self.grid * PATCH
+        side, scene = self.grid * PATCH, self.scene(number)
+        self._remember(number, scene)
         return self.processor(
-            self.scene(number).image,
+            scene.image,
             size={"shortest_edge": side},
             crop_size={"height": side, "width": side},
             return_tensors="pt",

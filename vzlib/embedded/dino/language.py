@@ -10,6 +10,7 @@ from transformers import LlavaForConditionalGeneration
 
 from vzlib.embedded.dino.decks import TASKS, questions
 from vzlib.embedded.dino.features import Features
+from vzlib.embedded.dino.labels import label_loss
 from vzlib.embedded.dino.tower import GRID
 from vzlib.embedded.pico.architecture import SPECIAL
 from vzlib.training.answers import Asked, answer_loss, hidden_states, pack
@@ -89,12 +90,21 @@ def language_loss(
     numbers: Sequence[int],
     each: Mapping[str, int],
     visit: int,
+    heads: nn.ModuleDict | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Cross-entropy of the answers about some scenes and the share all right per task."""
+    """Cross-entropy of the answers about some scenes and the share all right per task.
+
+    With `heads` also that of the labels of their patches, and the share of these that is right.
+    """
     asked = asked_about(features, numbers, each, visit, vocabulary).to(model.device)
     visual = projector(features(numbers).to(model.device))
     hidden, _ = hidden_states(model, visual, asked, OPENING, window_places(features, numbers))
-    return answer_loss(model, hidden, asked, TASKS, WEIGHTS)
+    value, right = answer_loss(model, hidden, asked, TASKS, WEIGHTS)
+    if heads is None:
+        return value, right
+    labels = features.labels(numbers).to(model.device)
+    of_labels, read = label_loss(heads, visual.flatten(0, 1), labels.flatten(0, 1))
+    return value + of_labels, right | {f"patch {name}": share for name, share in read.items()}
 
 
 def asked_about(

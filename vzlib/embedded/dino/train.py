@@ -10,6 +10,7 @@ the same weights.
 
 import argparse
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import Dinov2Model, LlavaForConditionalGeneration
 
-from vzlib.embedded.dino.align import NAMES, align, known
+from vzlib.embedded.dino.align import align, known
 from vzlib.embedded.dino.architecture import (
     LAYERS,
     build_llava,
@@ -29,6 +30,7 @@ from vzlib.embedded.dino.architecture import (
 )
 from vzlib.embedded.dino.distil import distil, pairs
 from vzlib.embedded.dino.features import Features
+from vzlib.embedded.dino.labels import NAMES, label_heads
 from vzlib.embedded.dino.language import StandardisedProjector, Visits, language_loss
 from vzlib.embedded.dino.lookup import residuals, with_lookups
 from vzlib.embedded.dino.tower import GRID, config, convert
@@ -37,6 +39,7 @@ from vzlib.models.device import device_named
 from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import things
 from vzlib.scenes.things import catalogue
+from vzlib.training.card import CURVE
 from vzlib.training.loop import train, working_dtype
 
 PICO = CHECKPOINTS / "pico-llava"
@@ -148,7 +151,13 @@ def start(folder: Path, features: Path, seed: int, onnx_file: Path | None) -> Ru
 
 @torch.no_grad()
 def start_from(checkpoint: Path, folder: Path, features: Path, seed: int) -> Run:
-    """The model as it ships, to be trained on; its projector standardised anew."""
+    """The model as it ships, to be trained on; its projector standardised anew.
+
+    The curves of its training stay in `folder`, where the card finds what went before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / CURVE).exists():
+        shutil.copy(checkpoint / CURVE, folder)
     torch.manual_seed(seed)
     model: Any = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
     model.model.vision_tower.eval().requires_grad_(False)
@@ -204,19 +213,22 @@ def language(
 ) -> None:  # fmt: skip
     """Steps on `count` scenes of one deck or the other by `TURNS`."""
     features = {
-        deck: Features(run.tower, run.features, deck, grid=grid, seed=run.seed) for deck in EACH
+        deck: Features(run.tower, run.features, deck, grid=grid, seed=run.seed, dtype=run.dtype)
+        for deck in EACH
     }
+    heads = label_heads(run.model.config.text_config.hidden_size).to(run.device)
     vocabulary = build_tokenizer(things.vocabulary()).get_vocab()
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         deck, turn = deck_of(step)
         numbers, visit = visits.numbers(turn, count)
         value, right = language_loss(
-            run.model, run.projector, vocabulary, features[deck], numbers, EACH[deck], visit
+            run.model, run.projector, vocabulary, features[deck], numbers, EACH[deck], visit, heads
         )
         return value, {f"{deck} {task}": share for task, share in right.items()}
 
-    train(run.trained, loss, name=name, folder=run.folder, steps=steps, rate=rate, warmup=100,
+    modules = run.trained | {"heads": heads}  # the heads are thrown away in the end
+    train(modules, loss, name=name, folder=run.folder, steps=steps, rate=rate, warmup=100,
           decay=decay, dtype=run.dtype, save_every=40)  # fmt: skip
 
 
@@ -244,7 +256,7 @@ def on_windows(run: Run, steps: int) -> None:
     if not run.shipped:
         run.load("align")
         looking_up(run)
-    language(run, "windows", grid=WINDOW, visits=Visits(512, 3, run.seed), count=8, steps=steps,
+    language(run, "windows", grid=WINDOW, visits=Visits(512, 1, run.seed), count=8, steps=steps,
              rate=8e-4, decay=0)  # fmt: skip
 
 
@@ -252,7 +264,7 @@ def on_full_grid(run: Run, steps: int) -> None:
     if not run.shipped or (run.folder / "windows.pt").exists():
         run.load("windows")
     run.grow(LAYERS)
-    language(run, "full", grid=GRID, visits=Visits(128, 3, run.seed), count=4, steps=steps,
+    language(run, "full", grid=GRID, visits=Visits(128, 1, run.seed), count=4, steps=steps,
              rate=6e-4, decay=0.4)  # fmt: skip
 
 

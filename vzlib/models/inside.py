@@ -23,27 +23,14 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from vzlib.methods.inside.memory import memory_of
-from vzlib.methods.inside.pruned_pass import (
-    check_language_model,
-    pruning_of,
-    run_layers,
-    visual_places,
-)
-from vzlib.methods.inside.schedule import Fitted, Inside, layer_average, visual_by_layer
+from vzlib.methods.inside.pruned_pass import pruning_of, run_layers, visual_places
+from vzlib.methods.inside.schedule import Inside
+from vzlib.models.inside_checks import check_forward, check_generate, check_mask, check_words
 from vzlib.models.overrides import Layer, Override, found, put
-from vzlib.tokens import Budget
 
 # Of this thread: the core whose forward is running, and where images are in what it was given.
 _running: ContextVar[tuple[Any, list[Tensor]] | None] = ContextVar("running", default=None)
 _last: WeakKeyDictionary[nn.Module, "Entered"] = WeakKeyDictionary()
-
-# What `generate` can be asked for, and why it cannot be done.
-REFUSED = {
-    "prompt_lookup_num_tokens": "takes back tokens from the cache",
-    "assistant_model": "takes back tokens from the cache",
-    "assistant_early_exit": "takes back tokens from the cache",
-    "prefill_chunk_size": "reads the prompt in pieces, and its end chooses",
-}
 
 
 class Entered(NamedTuple):
@@ -105,58 +92,6 @@ def prunes(language_model: Any) -> bool:
     return bool(ours) and ours[-1] is pruned
 
 
-def chosen(
-    language_model: Any,
-    method: Inside,
-    budget: Budget | None,
-    retain: float | None,
-    visual: int | None,
-) -> tuple[Inside, Fitted | None]:
-    """A method for a wanted layer average, and what it really spends.
-
-    retain: visual tokens of an image per layer on average; None for the method as it is.
-    visual: those that an image has, the largest where images differ; the same share of others
-    stays. None if there is no largest. What is spent is None where it depends on the prompt.
-    Raises ValueError for a language model that cannot be pruned, a budget beside the method, and a
-    retain that is no number, beside a hyper-parameter that follows from it, or of a method that
-    meets none; BudgetError, naming the nearest, for one that is out of reach.
-    """
-    try:
-        check_language_model(language_model)
-    except ValueError as error:
-        raise ValueError(f"{method.name} {error}") from None
-    if budget is not None:
-        raise ValueError(f"with a method give retain, such as retain=64, not budget={budget!r}")
-    if visual is None and retain is not None:
-        raise ValueError(
-            f"{method.name} cannot retain={retain} of images that may have any number of tokens: "
-            "give the hyper-parameters that decide on shares instead"
-        )
-    if visual is None:
-        return method, None
-    shape = (len(language_model.layers), visual)
-    if retain is None:
-        stages = method.stages(*shape)
-        if any(callable(stage.keep) for stage in stages):
-            return method, None
-        average = layer_average(visual_by_layer(stages, *shape))
-        return method, Fitted(method, average, average)
-    if isinstance(retain, bool) or not isinstance(retain, int | float) or not retain > 0:
-        raise ValueError(f"retain={retain!r} must be a number of tokens, such as retain=64")
-    if not hasattr(method, "for_average"):
-        raise ValueError(
-            f"{method.name} lets the prompt decide how many tokens stay: leave retain={retain} out"
-        )
-    usual = type(method)()
-    if set_ := [name for name in method.fitted if getattr(method, name) != getattr(usual, name)]:
-        raise ValueError(
-            f"{method.name}: {' and '.join(set_)} cannot be set beside retain={retain}, which "
-            "decides it; leave one of them out"
-        )
-    fitted: Fitted = method.for_average(retain, *shape)
-    return fitted.method, fitted
-
-
 def scoped(below: Callable[..., Any], core: Any, *arguments: Any, **options: Any) -> Any:
     """A layer over `forward` of the core."""
     with _scope(core):
@@ -185,30 +120,18 @@ def placeholders(below: Callable[..., Any], core: Any, *arguments: Any, **option
 def asked_for(
     method: Inside, below: Callable[..., Any], model: Any, *arguments: Any, **options: Any
 ) -> Any:
-    """A layer over `generate` of the model: ValueError for what a pruned model cannot do."""
-    if not prunes(model.base_model.language_model):
-        return below(model, *arguments, **options)
-    config = options.get("generation_config") or model.generation_config
-    for name, reason in REFUSED.items():
-        if options.get(name, getattr(config, name, None)) is not None:
-            raise ValueError(f"{method.name} cannot generate with {name}, which {reason}")
-    if options.get("use_cache", getattr(config, "use_cache", None)) is False:
-        raise ValueError(
-            f"{method.name} cannot generate with use_cache=False, which would read the prompt "
-            "anew for each word and choose other tokens"
-        )
+    """A layer over `generate` of the model."""
+    if prunes(model.base_model.language_model):
+        check_generate(method, model.generation_config, options)
     return below(model, *arguments, **options)
 
 
 def trained(
     method: Inside, below: Callable[..., Any], model: Any, *arguments: Any, **options: Any
 ) -> Any:
-    """A layer over `forward` of the model: ValueError for labels."""
-    if options.get("labels") is not None and prunes(model.base_model.language_model):
-        raise ValueError(
-            f"{method.name} cannot take labels: the end of the prompt chooses, and with the answer "
-            "behind it that would be the answer's"
-        )
+    """A layer over `forward` of the model."""
+    if prunes(model.base_model.language_model):
+        check_forward(method, options)
     return below(model, *arguments, **options)
 
 
@@ -277,13 +200,14 @@ def _forward(
     if use_cache and cache is None:
         cache = DynamicCache(config=language_model.config)
     length = embeds.shape[1]
-    valid = _valid(mask, cache, method)
+    valid = check_mask(mask, cache, method)
     if positions is None:
         past = 0 if cache is None else cache.get_seq_length()
         positions = (torch.arange(length, device=embeds.device) + past).unsqueeze(0)
     pruning = None
     if visual is not None:
-        words = _behind(visual, valid, 0 if cache is None else int(cache.get_seq_length()), method)
+        past = 0 if cache is None else int(cache.get_seq_length())
+        words = check_words(visual, valid, past, method)
         layers = len(language_model.layers)
         pruning = pruning_of(method, layers, embeds, visual, words, seed)
     passed = run_layers(
@@ -304,35 +228,3 @@ def _forward(
         everywhere = hidden.new_zeros(embeds.shape)
         hidden = everywhere.index_put((rows, columns[rows, places]), hidden[rows, places])
     return BaseModelOutputWithPast(last_hidden_state=hidden, past_key_values=cache)
-
-
-def _valid(mask: Any, cache: Any, method: Inside) -> Tensor | None:
-    """`[B, C]` bool, False for padding and what is not there yet; None if all is there."""
-    if mask is None:
-        return None
-    valid = mask
-    if isinstance(mask, Tensor) and mask.ndim == 4 and getattr(cache, "is_compileable", False):
-        # As `generate` makes them for static caches. The last token sees all that is no padding.
-        valid = mask[:, 0, -1] if mask.dtype == torch.bool else mask[:, 0, -1] == 0
-    if not isinstance(valid, Tensor) or valid.ndim != 2:
-        kind = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
-        raise ValueError(
-            f"{method.name} makes the masks of layers from an attention_mask of padding [B, S], "
-            f"not {kind}"
-        )
-    valid = valid.bool()
-    if not torch.compiler.is_compiling() and bool(valid.all()):
-        return None
-    return valid
-
-
-def _behind(visual: Tensor, valid: Tensor | None, past: int, method: Inside) -> Tensor:
-    """`[B, S]` bool, the text behind the last image of each prompt."""
-    words = visual.flip(1).cumsum(dim=1).flip(1) == 0
-    if valid is not None:
-        words &= valid[:, past : past + visual.shape[1]]
-    if not bool((words.any(dim=1) | ~visual.any(dim=1)).all()):
-        raise ValueError(
-            f"{method.name} chooses by what is asked: text must follow the last image of a prompt"
-        )
-    return words

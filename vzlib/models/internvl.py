@@ -19,19 +19,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vzlib.models.llava import no_clips, placeholder_mask, projector
+from vzlib.models.family import (
+    Methods,
+    in_stock_form,
+    no_clips,
+    no_largest,
+    placeholder_mask,
+    projector,
+)
 from vzlib.models.tower_parts import Family
 from vzlib.models.tower_pass import overhearing
 from vzlib.models.views import ByView, Joined, Shape, seen_apart
 from vzlib.tokens import received_attention
 from vzlib.tokens.evidence import Encoded
 
-__all__ = ["projector"]  # as of LLaVA-1.5
+__all__ = ["projector"]  # as of most
 
 VIEWS = True
 TOLD: str | None = "num_tiles"
 PARTS = Family("layer", "layernorm_before", "attention", cls=True)
-clips = no_clips
+clips, largest = no_clips, no_largest
 # Tiles of each image of a call, if it said.
 _tiles: ContextVar[Any] = ContextVar("tiles", default=None)
 
@@ -68,17 +75,13 @@ def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     return [Shape(int(count), each, int(count) * each) for count in tiles]
 
 
-def largest(config: Any) -> Shape | None:
-    return None
-
-
+@in_stock_form
 def image_features(
     reduction: ByView,
-    below: Callable[..., Any],
+    stock: Callable[[], Any],
     core: Any,
     pixel_values: Tensor,
     vision_feature_layer: int | None = None,
-    return_dict: bool | None = None,
     **options: Any,
 ) -> Any:
     """As the stock method, but that `pooler_output` is [K, 1, H], all tokens one after the other.
@@ -86,13 +89,12 @@ def image_features(
     So beams repeat those of a prompt together, however many each of its images has.
     """
     found = shapes(core.config, {"num_tiles": _tiles.get()})
-    asked = {"vision_feature_layer": vision_feature_layer, "return_dict": True, **options}
     if sum(shape.views for shape in found) != len(pixel_values):
         raise ValueError(
             f"{len(pixel_values)} tiles, but num_tiles={[shape.views for shape in found]}"
         )
     if reduction.leaves(core, found):
-        return below(core, pixel_values, **{**asked, "return_dict": return_dict})
+        return stock()
     needs, blocks = reduction.method.needs, core.vision_tower.encoder.layer
     last = layer(core, vision_feature_layer) % (len(blocks) + 1) - 1
     by_cls: dict[int, Tensor] = {}
@@ -112,7 +114,7 @@ def image_features(
         for index in range(len(blocks)) if every else (last,):
             told = partial(tell, index)
             stack.enter_context(overhearing(blocks[index], PARTS, first_only, told))
-        output = below(core, pixel_values, **asked)
+        output = stock()
     hidden = output.pooler_output
     further = {"projected": hidden}
     if every:
@@ -128,7 +130,7 @@ def image_features(
             for image, each in zip(images, made, strict=True)
         ]
     ).unsqueeze(1)
-    return output if return_dict in (None, True) else output.to_tuple()
+    return output
 
 
 def forward(
@@ -147,12 +149,12 @@ def generate(
         return below(model, *arguments, **options)
 
 
-METHODS: Mapping[str, Callable[..., Any]] = {
+METHODS: Methods = {
     "get_image_features": image_features,
     "get_placeholder_mask": placeholder_mask,
     "forward": forward,
 }
-OUTER: Mapping[str, Callable[..., Any]] = {"generate": generate}
+OUTER: Methods = {"generate": generate}
 
 
 @contextmanager

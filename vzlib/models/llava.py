@@ -18,13 +18,17 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from vzlib.models.family import Methods, in_stock_form, no_clips, placeholder_mask, projector
 from vzlib.models.reduction import Looked, Reduction
 from vzlib.models.tower_parts import blocks_of, family_of_config, layers_read
 from vzlib.models.towers import encode_as_asked
 from vzlib.models.views import Shape
 
+__all__ = ["projector"]  # as of most
+
 VIEWS = False
 TOLD: str | None = None
+clips = no_clips
 
 
 def tower(core: Any) -> nn.Module:
@@ -42,10 +46,6 @@ def layers(core: Any, asked: Any) -> tuple[int, ...]:
     return layers_read(core.vision_tower, asked)
 
 
-def projector(core: Any) -> nn.Module:
-    return core.multi_modal_projector
-
-
 def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     """As many images as there are placeholders for: all cost the stock model the same."""
     ids, one = inputs.get("input_ids"), _shape(config)
@@ -54,23 +54,6 @@ def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     real = inputs.get("attention_mask", torch.ones_like(ids)).bool()
     placeholders = int(((ids == config.image_token_id) & real).sum())
     return [one] * -(-placeholders // one.stock)
-
-
-def no_clips(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
-    """Of a family that is shown images alone. Raises ValueError for a video."""
-    if inputs.get("pixel_values_videos") is not None or inputs.get("video_grid_thw") is not None:
-        refuse_videos()
-    return []
-
-
-def refuse_videos(*_: Any, **options: Any) -> None:
-    raise ValueError(
-        "videos are not reduced in this family, only images; zip a model of LLaVA-OneVision or "
-        "Video-LLaVA, or call this one as it is, behind undo"
-    )
-
-
-clips = no_clips
 
 
 def largest(config: Any) -> Shape | None:
@@ -84,15 +67,15 @@ def _shape(config: Any) -> Shape:
     return Shape(1, tokens, tokens + getattr(eye, "num_register_tokens", 0) - cut)
 
 
+@in_stock_form
 def image_features(
     reduction: Reduction,
-    below: Callable[..., Any],
+    stock: Callable[[], Any],
     core: Any,
     pixel_values: Tensor,
     vision_feature_layer: int | list[int] | None = None,
     vision_feature_select_strategy: str | None = None,
     image_sizes: Tensor | None = None,
-    return_dict: bool | None = None,
     **options: Any,
 ) -> Any:
     """As the stock method, with the reduced tokens as `last_hidden_state`.
@@ -113,47 +96,16 @@ def image_features(
     looked = Looked(seen, (pixel_values,), projector(core), (*beside, read))
     tokens = reduction(core, evidence, looked)
     features: Any = list(projector(core)(tokens))  # transformers declares a tensor
-    reduced = BaseModelOutputWithPooling(
+    return BaseModelOutputWithPooling(
         last_hidden_state=tokens,
         pooler_output=features,
         hidden_states=output.hidden_states,
         attentions=output.attentions,
     )
-    as_dict = core.config.return_dict if return_dict is None else return_dict
-    return reduced if as_dict else reduced.to_tuple()
 
 
-def placeholder_mask(
-    reduction: Any,
-    below: Callable[..., Any],
-    core: Any,
-    input_ids: Tensor | None,
-    inputs_embeds: Tensor,
-    image_features: Tensor | None = None,
-    **others: Any,
-) -> Any:
-    """The stock mask, or a ValueError that says what is amiss."""
-    try:
-        return below(core, input_ids, inputs_embeds, image_features, **others)
-    except (ValueError, RuntimeError) as error:  # its message counts numbers, not tokens
-        kind, features = "image", image_features
-        if features is None:
-            kind, features = "video", others.get("video_features")
-        if input_ids is None or features is None:
-            raise
-        placeholders = int((input_ids == getattr(core.config, f"{kind}_token_id")).sum())
-        tokens = features.numel() // features.shape[-1]
-        if placeholders == tokens:  # something else is amiss
-            raise
-        raise ValueError(
-            f"{placeholders} {kind} placeholders in the text, but {tokens} visual tokens "
-            f"({reduction.said(tokens)}); make the text with the zipped processor, or pass it "
-            "through shorten"
-        ) from error
-
-
-METHODS: Mapping[str, Callable[..., Any]] = {
+METHODS: Methods = {
     "get_image_features": image_features,
     "get_placeholder_mask": placeholder_mask,
 }
-OUTER: Mapping[str, Callable[..., Any]] = {}
+OUTER: Methods = {}

@@ -16,7 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from vzlib.models.llava import layer, layers, no_clips, placeholder_mask, projector, tower
+from vzlib.models.family import Methods, in_stock_form, no_clips, placeholder_mask, projector
+from vzlib.models.llava import layer, layers, tower
 from vzlib.models.tiles import (
     flat,
     on_a_canvas,
@@ -48,50 +49,41 @@ def largest(config: Any) -> Shape | None:
     return max(canvases, key=lambda shape: shape.stock)
 
 
+@in_stock_form
 def image_features(
     reduction: ByView,
-    below: Callable[..., Any],
+    stock: Callable[[], Any],
     core: Any,
     pixel_values: Tensor,
     image_sizes: Tensor,
     vision_feature_layer: int | list[int] | None = None,
     vision_feature_select_strategy: str | None = None,
-    return_dict: bool | None = None,
     **options: Any,
 ) -> Any:
     """As the stock method; `last_hidden_state` are the reduced tokens of all images, [K, D]."""
     read = layers(core, vision_feature_layer)
     config, found = core.config, shapes(core.config, {"image_sizes": image_sizes})
     if reduction.leaves(core, found):
-        return below(
-            core,
-            pixel_values,
-            image_sizes,
-            vision_feature_layer=vision_feature_layer,
-            vision_feature_select_strategy=vision_feature_select_strategy,
-            return_dict=return_dict,
-            **options,
-        )
+        return stock()
 
     def order(number: int, joined: Joined) -> Tensor:
         return on_a_canvas(side_of_a_view(config), tiles_of(config, image_sizes[number]), joined)
 
     def whole(number: int, views: Tensor) -> Tensor:
-        strategy, size = config.vision_feature_select_strategy, image_sizes[number]
-        packed: Tensor = core.pack_image_features([views], [size], strategy, core.image_newline)[0][
+        strategy, sizes = config.vision_feature_select_strategy, [image_sizes[number]]
+        packed: Tensor = core.pack_image_features([views], sizes, strategy, core.image_newline)[0][
             0
         ]
         return packed
 
     views = flat(pixel_values, found)
-    reduced = reduced_views(
+    return reduced_views(
         reduction, core.vision_tower, core, views, found, read, order=order, whole=whole, **options
     )
-    return reduced if return_dict in (None, True) else reduced.to_tuple()
 
 
-METHODS: Mapping[str, Callable[..., Any]] = {
+METHODS: Methods = {
     "get_image_features": image_features,
     "get_placeholder_mask": placeholder_mask,
 }
-OUTER: Mapping[str, Callable[..., Any]] = {}
+OUTER: Methods = {}

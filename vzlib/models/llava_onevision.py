@@ -13,14 +13,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from vzlib.models.llava import layer, layers, placeholder_mask, projector, tower
+from vzlib.models.family import Methods, in_stock_form, no_largest, placeholder_mask, projector
+from vzlib.models.llava import layer, layers, tower
 from vzlib.models.tiles import (
     flat,
     in_order_of_views,
     on_a_canvas,
+    reduced_alike,
     reduced_views,
     side_of_a_view,
     sizes_of,
@@ -33,6 +34,7 @@ __all__ = ["layer", "projector", "tower"]  # as of LLaVA-1.5
 
 VIEWS = True
 TOLD: str | None = None
+largest = no_largest  # of clips there is none
 
 
 def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
@@ -51,13 +53,10 @@ def clips(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     return [Shape(count, side * side, count * math.ceil(side / 2) ** 2 + 1) for count in frames]
 
 
-def largest(config: Any) -> Shape | None:
-    return None  # of clips there is none
-
-
+@in_stock_form
 def image_features(
     reduction: ByView,
-    below: Callable[..., Any],
+    stock: Callable[[], Any],
     core: Any,
     pixel_values: Tensor,
     image_sizes: Tensor,
@@ -65,24 +64,13 @@ def image_features(
     vision_feature_select_strategy: str | None = None,
     vision_aspect_ratio: str | None = None,
     batch_num_images: Any = None,
-    return_dict: bool | None = None,
     **options: Any,
 ) -> Any:
     """As the stock method; `last_hidden_state` are the reduced tokens of all images, [K, D]."""
     read, config = layers(core, vision_feature_layer), core.config
-    asked = {"image_sizes": image_sizes, "batch_num_images": batch_num_images}
-    found = shapes(config, asked)
+    found = shapes(config, {"image_sizes": image_sizes, "batch_num_images": batch_num_images})
     if reduction.leaves(core, found):
-        return below(
-            core,
-            pixel_values,
-            vision_feature_layer=vision_feature_layer,
-            vision_feature_select_strategy=vision_feature_select_strategy,
-            vision_aspect_ratio=vision_aspect_ratio,
-            return_dict=return_dict,
-            **asked,
-            **options,
-        )
+        return stock()
 
     def order(number: int, joined: Joined) -> Tensor:
         if found[number].views == 1:
@@ -96,46 +84,38 @@ def image_features(
         return packed
 
     views = flat(pixel_values, found)
-    reduced = reduced_views(
+    return reduced_views(
         reduction, core.vision_tower, core, views, found, read, order=order, whole=whole, **options
     )
-    return reduced if return_dict in (None, True) else reduced.to_tuple()
 
 
+@in_stock_form
 def video_features(
     reduction: ByView,
-    below: Callable[..., Any],
+    stock: Callable[[], Any],
     core: Any,
     pixel_values_videos: Tensor,
     vision_feature_layer: int | list[int] | None = None,
-    return_dict: bool | None = None,
     **options: Any,
 ) -> Any:
     """As the stock method: `pooler_output` is [B, K, H]."""
     read = layers(core, vision_feature_layer)
     found = clips(core.config, {"pixel_values_videos": pixel_values_videos})
     if reduction.leaves(core, found):
-        asked = {"vision_feature_layer": vision_feature_layer, "return_dict": return_dict}
-        return below(core, pixel_values_videos, **asked, **options)
+        return stock()
     options.pop("vision_feature_select_strategy", None)
-    views = pixel_values_videos.flatten(0, 1)
-    # All clips have as many frames, so that none is left as it is if one is not.
-    reduced = reduced_views(
-        reduction, core.vision_tower, core, views, found, read,
-        order=in_order_of_views, whole=lambda _, views: views.flatten(0, 1), kind="video",
-        **options,
-    )  # fmt: skip
-    features: Any = reduced.pooler_output
-    reduced.pooler_output = torch.stack(features)
-    return reduced if return_dict in (None, True) else reduced.to_tuple()
+    frames = pixel_values_videos.flatten(0, 1)
+    return reduced_alike(
+        reduction, core.vision_tower, core, frames, found, read, "video", **options
+    )
 
 
-METHODS: Mapping[str, Callable[..., Any]] = {
+METHODS: Methods = {
     "get_image_features": image_features,
     "get_video_features": video_features,
     "get_placeholder_mask": placeholder_mask,
 }
-OUTER: Mapping[str, Callable[..., Any]] = {}
+OUTER: Methods = {}
 
 
 def _tiled(config: Any, size: Any) -> Shape:

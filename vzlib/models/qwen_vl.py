@@ -20,7 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vzlib.models.llava import no_clips, placeholder_mask, refuse_videos
+from vzlib.models.family import (
+    Methods,
+    in_stock_form,
+    no_clips,
+    no_largest,
+    placeholder_mask,
+    refuse_videos,
+)
 from vzlib.models.packed_tower import overhearing, rating_block, units
 from vzlib.models.positions import stretched
 from vzlib.models.views import ByView, Joined, Seen, Shape
@@ -28,7 +35,7 @@ from vzlib.tokens.evidence import Encoded, Reduced
 
 VIEWS = True
 TOLD: str | None = None
-clips = no_clips
+clips, largest = no_clips, no_largest
 # Of a call: where the tokens of its images stand, and images that were encoded before their turn.
 _call: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)
 
@@ -60,17 +67,13 @@ def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
     return found
 
 
-def largest(config: Any) -> Shape | None:
-    return None
-
-
+@in_stock_form
 def image_features(
     reduction: ByView,
-    below: Callable[..., Any],
+    stock: Callable[[], Any],
     core: Any,
     pixel_values: Tensor,
     image_grid_thw: Tensor,
-    return_dict: bool | None = None,
     **options: Any,
 ) -> Any:
     """As the stock method, with fewer tokens of each image; `places` says where they stand."""
@@ -81,12 +84,12 @@ def image_features(
         return output
     found = shapes(core.config, {"image_grid_thw": image_grid_thw})
     if reduction.leaves(core, found):
-        return below(core, pixel_values, image_grid_thw, return_dict=return_dict, **options)
+        return stock()
     visual, last = core.visual, rating_block(core.visual)
     every = {"received", "received_from_all"} & set(reduction.method.needs)
     listened = range(len(visual.blocks)) if every else (last,)
     with overhearing(visual, listened, image_grid_thw) as heard:
-        output = below(core, pixel_values, image_grid_thw, return_dict=True, **options)
+        output = stock()
     by_block = {
         index: units(visual, scores, image_grid_thw, "sum")
         for index, scores in heard.scores.items()
@@ -123,7 +126,7 @@ def image_features(
     ]
     if call is not None:
         call["places"] = output.places
-    return output if return_dict in (None, True) else output.to_tuple()
+    return output
 
 
 def rope_index(
@@ -194,14 +197,14 @@ def generate(
         return below(model, *arguments, **options)
 
 
-METHODS: Mapping[str, Callable[..., Any]] = {
+METHODS: Methods = {
     "get_image_features": image_features,
     "get_video_features": refuse_videos,
     "get_placeholder_mask": placeholder_mask,
     "get_rope_index": rope_index,
     "forward": forward,
 }
-OUTER: Mapping[str, Callable[..., Any]] = {"generate": generate}
+OUTER: Methods = {"generate": generate}
 
 
 @contextmanager

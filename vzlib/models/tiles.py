@@ -56,6 +56,26 @@ def reduced_views(
     )
 
 
+def reduced_alike(
+    reduction: ByView,
+    tower: Any,
+    core: Any,
+    views: Tensor,
+    shapes: Sequence[Shape],
+    layers: Sequence[int],
+    kind: str,
+    **options: Any,
+) -> BaseModelOutputWithPooling:
+    """As `reduced_views` of images, or clips, all of one shape: `pooler_output` is [B, K, H]."""
+    reduced = reduced_views(
+        reduction, tower, core, views, shapes, layers,
+        order=in_order_of_views, whole=lambda _, views: views.flatten(0, 1), kind=kind, **options,
+    )  # fmt: skip
+    features: Any = reduced.pooler_output
+    reduced.pooler_output = torch.stack(features)
+    return reduced
+
+
 def flat(pixel_values: Tensor, shapes: Sequence[Shape]) -> Tensor:
     """Views one after the other, without those that pad an image to the largest number of them."""
     if pixel_values.ndim == 4:

@@ -20,8 +20,9 @@ from vzlib.methods.inside.schedule import Fitted, Inside
 from vzlib.methods.visionzip import VisionZip
 from vzlib.models import inside
 from vzlib.models.compiled_prefill import CompiledPrefill, compiled_prefill, undo_compiled_prefill
+from vzlib.models.family import no_clips
 from vzlib.models.host import host_of
-from vzlib.models.llava import no_clips
+from vzlib.models.inside_checks import chosen_inside
 from vzlib.models.overrides import Layer, Override, found, put, take, take_all
 from vzlib.models.processors import Counts, shorten, zip_processor
 from vzlib.models.question import listening, listening_generate
@@ -253,7 +254,7 @@ def _zip_inside(
     host, core = host_of(model), model.base_model
     largest = host.largest(core.config)
     visual = None if largest is None else largest.stock
-    method, spent = inside.chosen(core.language_model, method, budget, retain, visual)
+    method, spent = chosen_inside(core.language_model, method, budget, retain, visual)
     counts: Any = partial(_as_it_is, host.shapes, core.config) if host.VIEWS else visual
     zipped_processor = None if processor is None else zip_processor(processor, counts)
     laid = [each for name in host.METHODS for each in inside.lay_aside(core, name)]

@@ -16,13 +16,18 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce figures report bench sweep test test-slow test-long mutants lab clean
+.PHONY: help reproduce publish figures report bench sweep test test-slow test-long mutants lab clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: $(READY)  ## measure again and compare (SCALE=quick|default|paper, NOTEBOOKS="01 02"; PUBLISH=1 ships it)
 	$(BIN)/vzlib reproduce $(WHAT)
+
+publish: $(READY)  ## measure on both embedded models what their columns of the ledger need, then all anew, and ship it
+	VZLIB_FIGURES=results/beside $(BIN)/vzlib reproduce 01 02 03 04 --jobs $(AT_ONCE) -p model pico
+	VZLIB_FIGURES=results/beside $(BIN)/vzlib reproduce 05 06 07 --jobs $(AT_ONCE) -p model dino -p questions things
+	$(BIN)/vzlib reproduce --jobs $(AT_ONCE) --publish
 
 figures: $(READY)  ## redraw the figures from what is stored or ships, measuring nothing (the same choices)
 	$(BIN)/vzlib figures $(WHAT)

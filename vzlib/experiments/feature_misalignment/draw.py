@@ -97,11 +97,11 @@ def _places(axis: Axes, rows: pd.DataFrame) -> None:
         axis.errorbar(place, own["share"], error, fmt="none", color="black", linewidth=0.8)
         ends = [place[0] - 0.45, place[-1] + 0.45]
         axis.plot(ends, [own["expected"].iloc[0]] * 2, color="black", linestyle="--", linewidth=1)
-        axis.text(ends[1], own["expected"].iloc[0] + 1.5, "chance", ha="right", fontsize=6.5)
+        axis.text(ends[1] + 0.05, own["expected"].iloc[0], "chance", va="center", fontsize=6.5)
     ticks = [i + number * (len(budgets) + 0.6) for number in (0, 1) for i in range(len(budgets))]
     axis.set_xticks(ticks, [str(budget) for budget in budgets] * 2)
     axis.grid(False, axis="x")
-    axis.set(ylim=(0, 100), ylabel="dominant tokens, %")
+    axis.set(xlim=(-0.7, ticks[-1] + 1.4), ylim=(0, 100), ylabel="dominant tokens, %")
     axis.set_xlabel("tokens retained")
     axis.set_title("dominant tokens on background | at the border")
 

@@ -6,6 +6,7 @@ import seaborn
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from vzlib.experiments.softmax_gradient import tell
 from vzlib.plotting.style import BAND, TEXT, look, styled
@@ -114,6 +115,7 @@ def _mass(axis: Axes, rows: pd.DataFrame, layer: int, exponential: float, who: s
         own = rows[rows["quantity"] == quantity].sort_values("layer")
         error = [own["value"] - own["low"], own["high"] - own["value"]]
         axis.errorbar(own["layer"], own["value"], error, fmt="none", color="black", linewidth=0.7)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axis.set(xlabel="block of the tower", ylabel=f"share of the {who}, %", ylim=(0, 100))
     axis.set_title("how its gradient behaves")
     _below(axis)
@@ -133,6 +135,7 @@ def _past(axis: Axes, rows: pd.DataFrame, layer: int) -> None:
         axis.fill_between(
             part["layer"], part["low"], part["high"], color=colour, alpha=BAND, linewidth=0
         )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axis.set(xlabel="block of the tower", ylabel="softmaxes, %", ylim=(0, 105))
     axis.set_title("some token past ½")
     _below(axis)

@@ -1,6 +1,7 @@
 """Tiny random models of every family that can be zipped, with processors, all offline."""
 
 import functools
+import itertools
 
 import torch
 from transformers import (
@@ -29,6 +30,10 @@ from transformers import (
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMImageProcessorPil,
+    SmolVLMProcessor,
     VideoLlavaConfig,
     VideoLlavaForConditionalGeneration,
     VideoLlavaProcessor,
@@ -42,7 +47,7 @@ class NoVideos(VideoProcessorMixin):
     """Stands for a video processor: every one needs torchvision, even to be loaded."""
 
     model_input_names = ()
-    merge_size = 2
+    merge_size, num_frames, fps = 2, 8, 1
 
     def __init__(self, **_):
         pass
@@ -71,6 +76,17 @@ class Qwen25Processor(OfImages, Qwen2_5_VLProcessor):
     pass
 
 
+class SmolProcessor(OfImages, SmolVLMProcessor):
+    """Takes the images of a batch one after the other, as others do; the stock one by prompt."""
+
+    def prepare_inputs_layout(self, images=None, text=None, **others):
+        if isinstance(text, list) and isinstance(images, list) and not isinstance(images[0], list):
+            left = iter(images)
+            images = [[*itertools.islice(left, each.count("<image>"))] for each in text]
+            images[-1] += left
+        return super().prepare_inputs_layout(images=images, text=text, **others)
+
+
 class Qwen3Processor(OfImages, Qwen3VLProcessor):
     pass
 
@@ -94,9 +110,9 @@ def awake(model):
     """In eval mode, with logits that depend on the image and on every word."""
     with torch.no_grad():
         for name, parameter in model.model.named_parameters():
-            if "language_model" in name and "_proj" in name:
+            if ("language_model" in name or "text_model" in name) and "_proj" in name:
                 parameter.mul_(6)
-            if "multi_modal_projector" in name:
+            if "multi_modal_projector" in name or "connector" in name:
                 parameter.mul_(10)
     model.generation_config.pad_token_id = 0
     model.generation_config.eos_token_id = None
@@ -238,6 +254,33 @@ def internvl(**changes):
     return awake(model), processor
 
 
+def smolvlm(size=32):
+    """Tiles of 8 x 8 patches, which are 16 tokens; up to four of them and the whole."""
+    torch.manual_seed(0)
+    words = tiny.tokenizer()
+    tags = [f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)]
+    more = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<video>", *tags]
+    words.add_special_tokens({"additional_special_tokens": more})
+    config = SmolVLMConfig(
+        vision_config={**tiny.SIZE, "image_size": size, "patch_size": 4},
+        text_config={**TEXT, "model_type": "llama", "vocab_size": len(words)},
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+    )
+    model = SmolVLMForConditionalGeneration(config)
+    tiny.sharpen(model.model.vision_model, 6)
+    processor = SmolProcessor(
+        image_processor=SmolVLMImageProcessorPil(
+            size={"longest_edge": 2 * size}, max_image_size={"longest_edge": size}
+        ),
+        tokenizer=words,
+        video_processor=NoVideos(),
+        image_seq_len=(size // 8) ** 2,
+        chat_template=tiny.CHAT,
+    )
+    return awake(model), processor
+
+
 def qwen(version):
     """Patches of 4 pixels, merged 2 x 2, windows of 4 x 4; images of 16 to 64 tokens."""
     torch.manual_seed(0)
@@ -294,6 +337,7 @@ MADE = {
     "llava_onevision": llava_onevision,
     "video_llava": video_llava,
     "internvl": internvl,
+    "smolvlm": smolvlm,
     "qwen2_5_vl": functools.partial(qwen, "2.5"),
     "qwen3_vl": functools.partial(qwen, "3"),
 }

@@ -13,6 +13,7 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen3VLConfig,
     SiglipVisionConfig,
+    SmolVLMConfig,
     VideoLlavaConfig,
 )
 
@@ -20,7 +21,15 @@ import vzlib
 from tests import families, tiny
 from vzlib import BudgetError
 from vzlib.methods.accountant import account_prompts
-from vzlib.models import internvl, llava, llava_next, llava_onevision, qwen_vl, video_llava
+from vzlib.models import (
+    internvl,
+    llava,
+    llava_next,
+    llava_onevision,
+    qwen_vl,
+    smolvlm,
+    video_llava,
+)
 from vzlib.models.answer import prompt
 from vzlib.models.views import Budgeted, check_budget
 from vzlib.paths import REPOSITORY
@@ -33,6 +42,7 @@ ONEVISION = LlavaOnevisionConfig(
     vision_config=SiglipVisionConfig(image_size=384, patch_size=14), image_grid_pinpoints=TILES
 )
 VIDEO = VideoLlavaConfig(vision_config=CLIPVisionConfig(image_size=224, patch_size=14))
+SMOL = SmolVLMConfig(vision_config={"image_size": 384, "patch_size": 14}, scale_factor=3)
 CLIP = {"pixel_values_videos": torch.empty(1, 8, 3, 384, 384, device="meta")}
 
 
@@ -67,6 +77,8 @@ SHOWN = {  # family and what is shown: shape, largest image, way to share
     ("InternVL3", "six tiles and the whole"): (
         internvl.shapes(InternVLConfig(), {"num_tiles": [7]})[0], None,
     ),
+    ("SmolVLM2", "whole image alone"): (smolvlm.shapes(SMOL, {"num_tiles": [1]})[0], None),
+    ("SmolVLM2", "3 x 4 tiles and the whole"): (smolvlm.shapes(SMOL, {"num_tiles": [13]})[0], None),
     ("Qwen2.5-VL", "672 x 672"): (patches(Qwen2_5_VLConfig(), 672, 672), None),
     ("Qwen2.5-VL", "336 x 672"): (patches(Qwen2_5_VLConfig(), 336, 672), None),
     ("Qwen3-VL", "672 x 672"): (patches(Qwen3VLConfig(), 672, 672), None),

@@ -90,9 +90,9 @@ class CompiledPrefill:
         undo_compiled_prefill(self.model)
 
     def __enter__(self) -> "CompiledPrefill":
-        _check_whole(self.model.base_model.language_model)
+        _check_whole(self.model.base_model.get_decoder())
         if self._override is None or self._layer not in self._override.layers:
-            self._override = put(self.model.base_model.language_model, "forward", self._layer)
+            self._override = put(self.model.base_model.get_decoder(), "forward", self._layer)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,8 +120,9 @@ def compiled_prefill(
     Raises ValueError for a model without a language model or with one that prunes, buckets that are
     no lengths, and a backend or mode that torch does not know.
     """
-    language = getattr(getattr(model, "base_model", None), "language_model", None)
-    if language is None:
+    core: Any = getattr(model, "base_model", None)
+    language = core.get_decoder() if hasattr(core, "get_decoder") else core
+    if language is core:
         raise ValueError(f"{type(model).__name__} has no language model to compile the prefill of")
     _check_whole(language)
     lengths = buckets if isinstance(buckets, list | tuple) else ()
@@ -148,7 +149,7 @@ def _check_whole(language: Any) -> None:
 
 def undo_compiled_prefill(model: Any) -> None:
     """Give back the stock prefill of a model, compiled or not."""
-    take_all(found(model.base_model.language_model, "forward"))
+    take_all(found(model.base_model.get_decoder(), "forward"))
 
 
 def _forward(graphs: Graphs, below: Any, language: Any, *arguments: Any, **options: Any) -> Any:

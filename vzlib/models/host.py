@@ -32,6 +32,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Qwen3VLForConditionalGeneration",
             "Qwen3VLModel",
         ),
+        "smolvlm": ("SmolVLMForConditionalGeneration", "SmolVLMModel"),
     }
 )
 
@@ -40,10 +41,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "Gemma3ForConditionalGeneration": "in its language model the tokens of an image attend to "
         "each other in both directions, and every image is 256 of them, pooled from a grid",
-        "SmolVLMForConditionalGeneration": "each tile of an image has a row of placeholders of its "
-        "own between separators",
-        "Idefics3ForConditionalGeneration": "each tile of an image has a row of placeholders of "
-        "its own between separators",
+        "Idefics3ForConditionalGeneration": "transformers puts its images into prompts without "
+        "telling where; SmolVLM, which is built alike, can be zipped",
     }
 )
 
@@ -53,6 +52,7 @@ class Host(Protocol):
 
     VIEWS: whether images differ in what they cost the stock model, as a tower sees several views of
         them, or views of any size: then a budget is shared (`vzlib.models.views`).
+    APART: whether each view has placeholders of its own, between separators.
     TOLD: argument of `forward` that says how many views each image has, where pixel values do not.
     METHODS: methods of the core that are overridden, by name. Each is a function of this module,
         called with the reduction, the method below it as a function of the core, the core, and
@@ -62,6 +62,7 @@ class Host(Protocol):
     """
 
     VIEWS: bool
+    APART: bool
     TOLD: str | None
     METHODS: Mapping[str, Callable[..., Any]]
     OUTER: Mapping[str, Callable[..., Any]]

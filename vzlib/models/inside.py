@@ -64,7 +64,7 @@ def lay(model: Any, method: Inside, seed: int) -> list[tuple[Override, Layer]]:
     places: list[tuple[Any, str, Layer]] = [
         (core, "forward", partial(scoped)),  # one of its own, so that it alone is taken away
         (core, "get_placeholder_mask", partial(placeholders)),
-        (core.language_model, "forward", partial(pruned, method, seed)),
+        (core.get_decoder(), "forward", partial(pruned, method, seed)),
         (model, "forward", partial(trained, method)),
         (model, "generate", partial(asked_for, method)),
     ]
@@ -121,7 +121,7 @@ def asked_for(
     method: Inside, below: Callable[..., Any], model: Any, *arguments: Any, **options: Any
 ) -> Any:
     """A layer over `generate` of the model."""
-    if prunes(model.base_model.language_model):
+    if prunes(model.base_model.get_decoder()):
         check_generate(method, model.generation_config, options)
     return below(model, *arguments, **options)
 
@@ -130,7 +130,7 @@ def trained(
     method: Inside, below: Callable[..., Any], model: Any, *arguments: Any, **options: Any
 ) -> Any:
     """A layer over `forward` of the model."""
-    if prunes(model.base_model.language_model):
+    if prunes(model.base_model.get_decoder()):
         check_forward(method, options)
     return below(model, *arguments, **options)
 

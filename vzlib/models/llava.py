@@ -26,7 +26,7 @@ from vzlib.models.views import Shape
 
 __all__ = ["projector"]  # as of most
 
-VIEWS = False
+VIEWS, APART = False, False
 TOLD: str | None = None
 clips = no_clips
 

@@ -31,7 +31,7 @@ from vzlib.models.views import ByView, Joined, Shape
 
 __all__ = ["layer", "projector", "tower"]  # as of LLaVA-1.5
 
-VIEWS = True
+VIEWS, APART = True, False
 TOLD: str | None = None
 clips = no_clips
 

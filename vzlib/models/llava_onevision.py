@@ -32,7 +32,7 @@ from vzlib.models.views import ByView, Joined, Shape
 
 __all__ = ["layer", "projector", "tower"]  # as of LLaVA-1.5
 
-VIEWS = True
+VIEWS, APART = True, False
 TOLD: str | None = None
 largest = no_largest  # of clips there is none
 

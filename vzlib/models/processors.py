@@ -4,6 +4,7 @@ import copy
 import functools
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,15 @@ def shorten(
     return shortened
 
 
+def tiles_of_each(image_inputs: Mapping[str, Any]) -> list[int] | None:
+    """Tiles of each image that a processor prepared, where it counts them."""
+    if (rows := image_inputs.get("rows")) is None:  # of SmolVLM, of a list for each prompt
+        counts: list[int] | None = image_inputs.get("num_patches")  # of InternVL
+        return counts
+    pairs = zip(chain(*rows), chain(*image_inputs["cols"]), strict=True)
+    return [high * wide + 1 for high, wide in pairs]  # 0 x 0 where only the whole is shown
+
+
 def _said(counts: Sequence[int]) -> str:
     return " or ".join(map(str, sorted(set(counts)))) or "none"
 
@@ -110,8 +120,8 @@ def _checked_placeholders(
     pixels, token = image_inputs.get("pixel_values"), processor.image_token
     if pixels is None:
         pixels = image_inputs["pixel_values_images"]  # of Video-LLaVA
-    tiles = image_inputs.get("num_patches")
-    if told is not None:  # by InternVL's processor it is not
+    tiles = tiles_of_each(image_inputs)
+    if told is not None:  # which stock processors do not
         image_inputs[told] = tiles
     packed = tiles is not None or image_inputs.get("image_grid_thw") is not None
     if not np.isfinite(np.asarray(pixels if packed else pixels[image_idx])).all():

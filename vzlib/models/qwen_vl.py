@@ -33,7 +33,7 @@ from vzlib.models.positions import stretched
 from vzlib.models.views import ByView, Joined, Seen, Shape
 from vzlib.tokens.evidence import Encoded, Reduced
 
-VIEWS = True
+VIEWS, APART = True, False
 TOLD: str | None = None
 clips, largest = no_clips, no_largest
 # Of a call: where the tokens of its images stand, and images that were encoded before their turn.

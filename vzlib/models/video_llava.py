@@ -17,7 +17,7 @@ from vzlib.models.views import ByView, Shape
 
 __all__ = ["projector"]  # as of most
 
-VIEWS = True
+VIEWS, APART = True, False
 TOLD: str | None = None
 largest = no_largest  # of clips there is none
 

@@ -23,13 +23,19 @@ class Shape(NamedTuple):
 
     views: of which the tower sees one by one. tokens: in each that may stay, CLS aside. stock:
     placeholders that the stock processor puts for the whole. grid: rows and columns of tokens in a
-    view; None for a square.
+    view; None for a square. apart: whether each view has a row of placeholders of its own.
     """
 
     views: int
     tokens: int
     stock: int
     grid: tuple[int, int] | None = None
+    apart: bool = False
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Placeholders of the stock processor in each row of them."""
+        return (self.tokens,) * self.views if self.apart else (self.stock,)
 
 
 class Seen(NamedTuple):
@@ -103,6 +109,12 @@ class Budgeted:
     def cost(self, shape: Shape) -> int:
         """Placeholders for an image."""
         return shape.stock if self.whole(shape) else sum(self.quotas(shape))
+
+    def rows(self, shape: Shape) -> tuple[int, ...]:
+        """The same in each row of placeholders that an image has."""
+        if self.whole(shape):
+            return shape.rows
+        return self.quotas(shape) if shape.apart else (self.cost(shape),)
 
     def quotas(self, shape: Shape) -> tuple[int, ...]:
         """Tokens of each view; by attention they are these only in sum."""

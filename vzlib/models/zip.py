@@ -123,14 +123,17 @@ class ZippedModel:
                 short,
                 image_token_id=token,
                 pad_token_id=self._padding(),
-                old=[shape.stock for shape in shapes],
-                new=[self.cost(shape) for shape in shapes],
+                old=[row for shape in shapes for row in shape.rows],
+                new=[row for shape in shapes for row in self._rows(shape)],
             )
         return short
 
     def cost(self, shape: Shape) -> int:
         """Tokens of an image of this shape at the language model's input."""
         return self.retain if self._budgeted is None else self._budgeted.cost(shape)
+
+    def _rows(self, shape: Shape) -> tuple[int, ...]:
+        return (self.retain,) if self._budgeted is None else self._budgeted.rows(shape)
 
     def _padding(self) -> int:
         """A token to pad with: the tokenizer's, the model's, or any that stands for no image."""
@@ -234,8 +237,8 @@ def zip_model(
     )
 
     laid = _lay(core, _of(reduction, host.METHODS)) + _lay(model, _of(reduction, host.OUTER))
-    if inside.prunes(core.language_model):
-        laid += inside.lay_aside(core.language_model, "forward")
+    if inside.prunes(core.get_decoder()):
+        laid += inside.lay_aside(core.get_decoder(), "forward")
     if "text" in own.needs:
         laid += _lay(core, {"forward": listening})
         laid += _lay(model, {"generate": listening_generate})
@@ -254,7 +257,7 @@ def _zip_inside(
     host, core = host_of(model), model.base_model
     largest = host.largest(core.config)
     visual = None if largest is None else largest.stock
-    method, spent = chosen_inside(core.language_model, method, budget, retain, visual)
+    method, spent = chosen_inside(core.get_decoder(), method, budget, retain, visual)
     counts: Any = partial(_as_it_is, host.shapes, core.config) if host.VIEWS else visual
     zipped_processor = None if processor is None else zip_processor(processor, counts)
     laid = [each for name in host.METHODS for each in inside.lay_aside(core, name)]

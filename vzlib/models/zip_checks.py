@@ -127,6 +127,11 @@ def chosen_by_view(
             f"method {own.name!r} shows the tower a smaller image, which is for models that see an "
             "image as one view, such as LLaVA-1.5; here give the processor smaller images"
         )
+    if host.APART and share == "attention":
+        raise ValueError(
+            f"share='attention': a {type(core).__name__} reads each view between separators of its "
+            "own, so that its tokens are counted before it is seen; allowed: share='evenly'"
+        )
     largest = host.largest(core.config)
     total = budget.total if budget is not None else retain
     check_budget(total, share, largest)
@@ -139,8 +144,8 @@ def chosen_by_view(
 def _depth(tower: Any) -> int:
     if hasattr(tower, "blocks"):  # of Qwen
         return len(tower.blocks)
-    own: Any = getattr(tower.encoder, "layer", None)
-    return len(blocks_of(tower) if own is None else own)
+    encoder: Any = tower.encoder
+    return len(encoder.layer if hasattr(encoder, "layer") else encoder.layers)
 
 
 def _check_layer(method: Before, blocks: int) -> None:

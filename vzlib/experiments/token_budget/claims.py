@@ -1,4 +1,4 @@
-"""What accuracy against tokens says of the claims: C14 to C22, C24, C29, S, Q2, N3. Notebook 06.
+"""What accuracy against tokens says of the claims: C15 to C22, C24, C29, S01, S02, Q2. Notebook 06.
 
 The paper's percentages are means over its benchmarks on LLaVA; these are means over the tasks of
 the questions that were asked, on the model that was asked.
@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from vzlib import paper
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import PERCENT, Finding, decided, not_measurable
 from vzlib.models.checkpoint import configuration
-from vzlib.models.tower_parts import FAMILIES
 from vzlib.statistics import verdict
 from vzlib.statistics.comparison import QUESTION, paired_difference, percent_of
 from vzlib.statistics.intervals import Interval, written
@@ -156,7 +154,7 @@ def degrades(evidence: Evidence) -> Finding:
 
 
 def by_task(evidence: Evidence, budget: int = 64) -> Finding:
-    """Q2, N3: does one kind of question lose more than the others together?"""
+    """Q2: does one kind of question lose more than the others together?"""
     rows = _at(evidence.rows(NOTEBOOK, methods=(ZIPPED,), budgets=(budget,)), budget, (ZIPPED,))
     tasks = [str(task) for task in rows["task"].unique()]
     if len(tasks) < 2:
@@ -180,18 +178,6 @@ def _against_others(rows: pd.DataFrame, task: str) -> pd.DataFrame:
     return rows.assign(score=rows["score"] * weight)
 
 
-def without_cls(rule: verdict.Rule, evidence: Evidence, budget: int = 64) -> Finding:
-    """C14, S03: what is kept where the tower has no CLS token."""
-    tower: Any = configuration(evidence.chosen.model).vision_config
-    family = FAMILIES.get(str(MODEL_MAPPING_NAMES.get(tower.model_type)))
-    if family is None or family.cls:
-        return not_measurable("needs a LLaVA whose tower has no CLS token, such as SigLIP's")
-    rows = evidence.rows(NOTEBOOK, methods=(ZIPPED,), budgets=(budget,))
-    least = _printed("S01")
-    one = kept(rows, budget, least)
-    return decided(rule, least, one.interval, unit=PERCENT, n=one.n, data="questions")
-
-
 def on_13b(evidence: Evidence, budget: int = 64) -> Finding:
     """C29 differs from C15 by the model alone, so it is asked of a 13B model only."""
     config: Any = configuration(evidence.chosen.model)
@@ -207,13 +193,10 @@ def on_13b(evidence: Evidence, budget: int = 64) -> Finding:
 CLAIMS = {
     **{claim: partial(_keeps, claim, budget) for claim, budget in KEEPS.items()},
     **{claim: partial(_beats, *pair) for claim, pair in BEATS.items()},
-    "C14": partial(without_cls, verdict.reaches),
     "C22": smallest_margin,
     "C24": fewer_can_be_better,
     "C29": on_13b,
     "S01": lowest_task,
     "S02": degrades,
-    "S03": partial(without_cls, verdict.below),
     "Q2": by_task,
-    "N3": by_task,
 }

@@ -1,0 +1,41 @@
+"""Which encoders allow the method, as a table."""
+
+from typing import Any
+
+import pandas as pd
+
+from vzlib.experiments.concentration.encoders import ENCODERS
+from vzlib.models.host import REFUSED
+from vzlib.models.tower_parts import FAMILIES
+
+COMMAND = ".venv/bin/vzlib ask {} --retain 64"
+
+
+def encoders(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each kind of encoder, and one for each model that is refused.
+
+    rows: of `measure_encoders.measure`. Columns: tower, cls, rated (by what), made (what VisionZip
+    made of tiny random weights), gini, models (that are zipped and have it), hub (a checkpoint),
+    command (what tries it, where a whole model is zipped); of refused ones tower holds the model
+    and made why.
+    """
+    measured = {row["tower"]: row for row in rows.to_dict("records")}
+    found: list[tuple[Any, ...]] = []
+    for encoder in ENCODERS:
+        models, command = ", ".join(encoder.models), ""
+        if encoder.models and encoder.hub.partition("/")[0] != "facebook":
+            command = COMMAND.format(encoder.hub)
+        if encoder.tower in measured:
+            row = measured[encoder.tower]
+            cls = bool(FAMILIES[encoder.tower].cls)
+            made = f"{row['tokens']} of {row['patches']}"
+            told = (cls, "CLS row" if cls else "column mean", made, float(row["gini"]))
+        else:
+            cls = encoder.tower.startswith("InternVL")
+            rated = "CLS row, of 2 x 2 patches" if cls else "column mean, of 2 x 2 patches"
+            told = (cls, rated, "", float("nan"))
+        found.append((encoder.tower, *told, models, encoder.hub, command))
+    for model, why in REFUSED.items():
+        found.append((model, None, "", f"refused: {why}", float("nan"), "", "", ""))
+    columns = ["tower", "cls", "rated", "made", "gini", "models", "hub", "command"]
+    return pd.DataFrame(found, columns=columns)

@@ -16,7 +16,7 @@ FLOORS = (
     ("efficiency",),
     ("experiments", "runs"),
     ("training",),
-    ("embedded",),
+    ("embedded", "viewer"),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -261,6 +261,21 @@ def where() -> int:
 
 
 @command(app)
+def view(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="folders or hub names beside the embedded ones")
+    ] = None,
+    host: Annotated[str, typer.Option(help="to listen at; other machines reach 0.0.0.0")] = "",
+    port: Annotated[int | None, typer.Option(help="default: a free one from 7860")] = None,
+) -> int:
+    """See and ask in a browser: attention, the tokens that stay, answers, times."""
+    from vzlib.viewer import serve
+
+    serve.view(models or (), host or serve.LOOPBACK, port)
+    return 0
+
+
+@command(app)
 def scenes(
     count: Annotated[int, typer.Option(min=1, help="scenes to make")] = 4000,
     split: Literal["train", "test"] = "test",

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, to_rgb
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vzlib.plotting.kept import kept_patches
 from vzlib.plotting.letters import fitted_to
 from vzlib.plotting.style import TEXT, styled
 
 RIGHT, WRONG = "#009E73", "#D55E00"
 INK = "#555555"
+KEPT = ("group", "dominant", "target")
 COLUMNS = (0.03, 0.42)  # where the answers before and after begin
 WIDTH, HEIGHT = 1.72, 1.34  # of the panel of answers: in pictures, and in inches
 ASKED, SAID = 5.8, 7.5  # size of letters of questions and answers
@@ -45,7 +46,8 @@ def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.nda
         received = own["received"].to_numpy().reshape(grid, grid)
         floor = max(received.max() / 1e4, received.min(), 1e-12)
         row[1].imshow(received.clip(min=floor), norm=LogNorm(floor, received.max()))
-        _kept(row[2], image, own, grid)
+        of_patches = (own[name].to_numpy().reshape(grid, grid) for name in KEPT)
+        kept_patches(row[2], image, *of_patches)
         row[3].set_box_aspect(1 / WIDTH)
         _answers(row[3], answers[answers["image"] == name].head(MOST), before, after)
     _explain(axes[-1, 3], tokens[tokens["image"] == name], after)
@@ -54,26 +56,6 @@ def figure(answers: pd.DataFrame, tokens: pd.DataFrame, images: dict[str, np.nda
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, linespacing=1.15)
     return drawn
-
-
-def _kept(axis: Axes, image: np.ndarray, own: pd.DataFrame, grid: int) -> None:
-    """Dominant patches as they are; every other patch in the colour of its contextual token."""
-    size = image.shape[0]
-    colours = np.array([to_rgb(c) for c in mpl.color_sequences["petroff10"]])
-    group = own["group"].to_numpy().reshape(grid, grid)
-    dominant = own["dominant"].to_numpy().reshape(grid, grid)
-    pixel = np.arange(size) * grid // size  # patch of each pixel
-    wash = np.where(group[..., None] < 0, 1.0, colours[group % len(colours)])[pixel][:, pixel]
-    grey = image.mean(-1, keepdims=True) / 255
-    faded = 0.62 * wash + 0.38 * (0.35 + 0.65 * grey)
-    stays = dominant[pixel][:, pixel, None]
-    axis.imshow(np.where(stays, image / 255, faded))
-    side = size / grid
-    for which, colour, width in (("dominant", "black", 0.7), ("target", "white", 1.2)):
-        for row, column in own.loc[own[which], ["row", "column"]].to_numpy():
-            corner = (column * side - 0.5, row * side - 0.5)
-            frame = Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=width)
-            axis.add_patch(frame)
 
 
 def _answers(axis: Axes, own: pd.DataFrame, before: int, after: int) -> None:

@@ -32,6 +32,8 @@ NOT_IMPORTED = {  # by vzlib, but by what it calls
     "tabulate": "pandas, to write a table as Markdown",
 }
 NOT_REQUIRED = {  # by whoever installs vzlib alone
+    "anywidget": "the extra lab",
+    "gradio": "the extra viewer",
     "lmms-eval": "the extra of this name",
     "onnx": "once, to train dino-llava",
     "pydantic-core": "comes with pydantic",

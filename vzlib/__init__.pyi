@@ -13,5 +13,6 @@ from .tokens.budget import Budget as Budget
 from .tokens.budget import BudgetError as BudgetError
 from .tokens.selection import ZippedTokens as ZippedTokens
 from .tokens.selection import select_and_merge as select_and_merge
+from .viewer.notebook import show as show
 
 __version__: str

@@ -15,6 +15,7 @@ from vzlib.models.host import host_of
 from vzlib.models.inside import Entered
 from vzlib.models.load import Loaded
 from vzlib.models.zip import ZippedModel, zip_model
+from vzlib.tokens.evidence import Reduced
 from vzlib.viewer.by_hand import ByHand
 from vzlib.viewer.fates import Fates, of_entered, of_reduced
 
@@ -62,8 +63,9 @@ def ask(
             )
         parts = milliseconds(marks)
         if zipped is None:
-            tokens = host_of(stock.model).largest(stock.model.config).stock
-            return Answered(ALL, text, tokens, float(tokens), parts)
+            largest = host_of(stock.model).largest(stock.model.config)
+            assert largest is not None
+            return Answered(ALL, text, largest.stock, float(largest.stock), parts)
         return _zipped(stock, zipped, text, parts)
 
 
@@ -82,6 +84,7 @@ def _zipped(stock: Loaded, zipped: ZippedModel, text: str, parts: dict[str, floa
             f"{average:.4g} in a layer on average",
         )
     layers = stock.model.config.get_text_config().num_hidden_layers
+    assert isinstance(made, Reduced)
     fates = of_reduced(made, stock.has_cls, layers)
     return Answered(way, text, zipped.retain, float(zipped.retain), parts, fates, split(fates))
 

@@ -30,7 +30,8 @@ _drawing = threading.Lock()  # the look of matplotlib is one for all threads
 def panel(draw: Draw, side: int = SIDE) -> np.ndarray:
     """[side, side, 3] uint8: what is drawn, and nothing around it."""
     with _drawing, in_style():
-        figure = Figure(figsize=(side / 100, side / 100), dpi=100, layout="none")
+        figure = Figure(figsize=(side / 100, side / 100), dpi=100)
+        figure.set_layout_engine("none")
         canvas = FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         draw(bare(axes))

@@ -284,7 +284,7 @@ def _layer(state: Shown | None, block: int) -> tuple[np.ndarray, str]:
 @_clear
 def _attends(state: Shown | None, block: int, event: gr.SelectData) -> tuple[np.ndarray, str]:
     known = _known(state)
-    return _outgoing(known, block, shown.patch_at(*event.index, draw.SIDE, known.grid))
+    return _outgoing(known, block, _patch(event, known))
 
 
 @_clear
@@ -309,11 +309,16 @@ def _merged_other(state: Shown | None, event: gr.SelectData) -> tuple[np.ndarray
     return _went(state, 2, event)
 
 
+def _patch(event: gr.SelectData, known: Shown) -> int:
+    x, y = event.index
+    return shown.patch_at(x, y, draw.SIDE, known.grid)
+
+
 def _went(state: Shown | None, number: int, event: gr.SelectData) -> tuple[np.ndarray, str]:
     known = _known(state)
     fates = known.answers[number].fates
     assert fates is not None
-    patch = shown.patch_at(*event.index, draw.SIDE, known.grid)
+    patch = _patch(event, known)
     drawn = functools.partial(draw.together, known.picture.image, fates, known.grid, patch)
     return draw.panel(drawn), words.of_patch(fates, patch, known.grid)
 
@@ -328,7 +333,7 @@ def _pick(
     state: Shown | None, picked: list[int], brush: str, event: gr.SelectData
 ) -> tuple[list[int], np.ndarray, str]:
     known = _known(state)
-    patch = shown.patch_at(*event.index, draw.SIDE, known.grid)
+    patch = _patch(event, known)
     return _hand(known, shown.toggled(picked, patch, BRUSHES[brush], known.grid))
 
 

@@ -21,7 +21,7 @@ class Cell(anywidget.AnyWidget):
     grid = traitlets.Int(1).tag(sync=True)
     most = traitlets.Int(1).tag(sync=True)
     retain = traitlets.Int(1).tag(sync=True)
-    clicked = traitlets.List().tag(sync=True)
+    clicked: Any = traitlets.List().tag(sync=True)
     attention = traitlets.Unicode().tag(sync=True)
     of_attention = traitlets.Unicode().tag(sync=True)
     kept = traitlets.Unicode().tag(sync=True)

@@ -22,12 +22,13 @@ def start(models: Sequence[str], first: str, host: str, port: int | None) -> Non
         pass
     blocks = page(models, first)
     blocks.queue(max_size=WAITING, default_concurrency_limit=4)
-    blocks.launch(
+    _, address, _ = blocks.launch(
         server_name=host,
         server_port=port,
         share=False,
         inbrowser=False,
-        quiet=False,
+        quiet=True,
+        prevent_thread_lock=True,
         footer_links=[],
         enable_monitoring=False,
         ssr_mode=False,
@@ -40,3 +41,5 @@ def start(models: Sequence[str], first: str, host: str, port: int | None) -> Non
         ),
         css=CSS.read_text(encoding="utf-8"),
     )
+    print(f"open {address} in a browser; Ctrl+C stops", flush=True)
+    blocks.block_thread()

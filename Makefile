@@ -17,6 +17,7 @@ READY := .venv/ready
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce publish figures report bench sweep test test-slow test-long mutants lab clean
+.PHONY: test-lmms-eval
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,11 @@ test-slow: $(READY)  ## run the slow tests
 test-long: $(READY)  ## run the longest tests: every method on pico in every way, an hour
 	$(PYTEST) -m long
 
+test-lmms-eval: .venv-lmms-eval/ready  ## try the plug-in under the real lmms-eval, on a tiny model and on dino
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-lmms-eval/bin/python -c 'import lmms_eval'
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-lmms-eval/bin/python -m pytest -q -W default \
+		-m 'slow or not slow' tests/lmms_eval
+
 mutants: $(READY)  ## put small faults into the code and print those that no test notices
 	$(BIN)/python tests/mutants.py
 
@@ -60,7 +66,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb
 
 clean:  ## remove .venv and caches; results/ and figures/ stay
-	rm -rf .venv *.egg-info build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* *.egg-info build .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch first and alone: asked for together with the rest, pip may fetch another, far larger build.
@@ -70,4 +76,14 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+# lmms-eval asks for far more packages than its evaluation imports; the others are those of .venv.
+.venv-lmms-eval/ready: $(READY)
+	$(PYTHON) -m venv .venv-lmms-eval
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-lmms-eval/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth"
+	.venv-lmms-eval/bin/pip install --quiet --disable-pip-version-check --no-deps 'lmms-eval>=0.7.3' -e .
+	.venv-lmms-eval/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
+		datasets evaluate sacrebleu pytablewriter loguru pytz python-dotenv
 	@touch $@

@@ -14,7 +14,7 @@ FLOORS = (
     ("models", "plotting"),
     ("evaluation", "claims"),
     ("efficiency",),
-    ("experiments", "runs"),
+    ("experiments", "runs", "lmms_eval"),
     ("training",),
     ("embedded", "viewer"),
     ("__main__",),

@@ -34,6 +34,7 @@ NOT_IMPORTED = {  # by vzlib, but by what it calls
 NOT_REQUIRED = {  # by whoever installs vzlib alone
     "anywidget": "the extra lab",
     "gradio": "the extra viewer",
+    "datasets": "comes with lmms-eval",
     "lmms-eval": "the extra of this name",
     "onnx": "once, to train dino-llava",
     "pydantic-core": "comes with pydantic",

@@ -240,7 +240,9 @@ def ask(
 
 
 @command(app)
-def where() -> int:
+def where(
+    what: Annotated[str | None, typer.Argument(help="one folder alone, such as tasks")] = None,
+) -> int:
     """Name the folders that are read and written, and the models that are here."""
     from vzlib import paths, results
     from vzlib.models.checkpoint import embedded
@@ -248,10 +250,16 @@ def where() -> int:
     folders = {
         "vzlib": paths.PACKAGE,
         "notebooks": paths.NOTEBOOKS,
-        "parameters": paths.PARAMETERS,
+        "params": paths.PARAMETERS,
         "measured": paths.MEASURED,
+        "tasks": paths.PACKAGE / "lmms_eval" / "tasks",
         "results": results.location(),
     }
+    if what is not None:
+        if what not in folders:
+            raise ValueError(f"{what!r} is no folder; allowed: {', '.join(folders)}")
+        print(folders[what])
+        return 0
     for name, folder in folders.items():
         print(f"{name:<12}{folder}")
     for place in paths.checkpoint_folders():

@@ -6,6 +6,7 @@ SWEEP ?= params/sweeps/token_budget.yaml
 JOBS ?=
 SLURM ?=
 ROWS ?=
+TESTS ?=
 PUBLISH ?=
 # Notebooks at once, by default; a model of the paper's size fills the machine alone.
 AT_ONCE := $(or $(JOBS),$(if $(filter paper,$(SCALE)),1,2))
@@ -17,10 +18,10 @@ READY := .venv/ready
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce publish figures report bench sweep test test-slow test-long mutants lab clean
-.PHONY: test-lmms-eval
+.PHONY: test-lmms-eval test-oldest test-newest docs
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 reproduce: $(READY)  ## measure again and compare (SCALE=quick|default|paper, NOTEBOOKS="01 02"; PUBLISH=1 ships it)
 	$(BIN)/vzlib reproduce $(WHAT)
@@ -59,6 +60,14 @@ test-lmms-eval: .venv-lmms-eval/ready  ## try the plug-in under the real lmms-ev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-lmms-eval/bin/python -m pytest -q -W default \
 		-m 'slow or not slow' tests/lmms_eval
 
+test-oldest test-newest: test-%: .venv-%/ready  ## run the fast tests with the oldest, or newest, torch and transformers (TESTS=...)
+	OMP_NUM_THREADS=1 .venv-$*/bin/python -c 'import torch, transformers as t; print("torch", torch.__version__, "transformers", t.__version__)'
+	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest -q -n logical --dist worksteal -o filterwarnings=default $(TESTS)
+
+docs: .venv/docs-ready  ## redraw the notebooks and build results/site from them, offline, following every link
+	-$(BIN)/vzlib figures
+	$(BIN)/python -m vzlib.site
+
 mutants: $(READY)  ## put small faults into the code and print those that no test notices
 	$(BIN)/python tests/mutants.py
 
@@ -78,6 +87,18 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
+# Beside .venv, whose other packages they borrow. torch first and alone, as below.
+OLDEST = sed -n 's/^ *"$(1)>=\([0-9.]*\)".*/$(1)==\1/p' pyproject.toml
+.venv-oldest/ready .venv-newest/ready: $(READY)
+	$(PYTHON) -m venv $(@D)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth"
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --upgrade \
+		$(if $(findstring oldest,$@),"$$($(call OLDEST,torch))",torch)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --upgrade \
+		$(if $(findstring oldest,$@),"$$($(call OLDEST,transformers))",transformers)
+	@touch $@
+
 # lmms-eval asks for far more packages than its evaluation imports; the others are those of .venv.
 .venv-lmms-eval/ready: $(READY)
 	$(PYTHON) -m venv .venv-lmms-eval
@@ -86,4 +107,8 @@ $(READY): pyproject.toml constraints.txt
 	.venv-lmms-eval/bin/pip install --quiet --disable-pip-version-check --no-deps 'lmms-eval>=0.7.3' -e .
 	.venv-lmms-eval/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
 		datasets evaluate sacrebleu pytablewriter loguru pytz python-dotenv
+	@touch $@
+
+.venv/docs-ready: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@

@@ -15,7 +15,7 @@ FLOORS = (
     ("evaluation", "claims"),
     ("efficiency",),
     ("experiments", "runs", "lmms_eval"),
-    ("training",),
+    ("training", "site"),
     ("embedded", "viewer"),
     ("__main__",),
 )

@@ -28,7 +28,6 @@ NOT_IMPORTED = {  # by vzlib, but by what it calls
     "accelerate": "transformers, to load weights straight to a device",
     "ipykernel": "the kernel that a notebook is started in",
     "num2words": "transformers' processor of SmolVLM",
-    "scikit-image": "photographs are read out of it",
     "tabulate": "pandas, to write a table as Markdown",
 }
 NOT_REQUIRED = {  # by whoever installs vzlib alone

@@ -14,9 +14,9 @@ from lmms_eval.protocol import ChatMessages
 from tqdm import tqdm
 
 from vzlib.lmms_eval.prompts import cut, generation, media, prompt_of
-from vzlib.methods.inside.schedule import Inside
 from vzlib.models.checkpoint import resolve
 from vzlib.models.images import open_image
+from vzlib.models.inside import Entered
 from vzlib.models.load import load
 from vzlib.models.zip import zip_model
 
@@ -118,9 +118,9 @@ class ZippedChat(lmms):
         ids, real = inputs["input_ids"], inputs["attention_mask"]
         visual = (ids == model.config.image_token_id).sum(dim=1).double().tolist()
         output = model.generate(**inputs.to(model.device, model.dtype), **options)
-        if given and self.zipped is not None and isinstance(self.zipped.method, Inside):
-            average = self.zipped.tokens.average  # of every beam, those of a prompt in a row
-            visual = average[:: options.get("num_beams", 1)].tolist()
+        entered = None if self.zipped is None else self.zipped.tokens
+        if given and isinstance(entered, Entered):  # one row for every beam, a prompt's together
+            visual = entered.average[:: options["num_beams"]].tolist()
         made = output[:, ids.shape[1] :]
         words = processor.batch_decode(made, skip_special_tokens=True)
         ended = (made != processor.tokenizer.pad_token_id).sum(dim=1).tolist()

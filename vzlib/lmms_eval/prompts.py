@@ -50,7 +50,7 @@ def generation(asked: Mapping[str, Any], padding: int | None) -> tuple[dict[str,
     """
     temperature = float(asked.get("temperature") or 0)
     sample = temperature > 0 and asked.get("do_sample", True)
-    options = {
+    options: dict[str, Any] = {
         "max_new_tokens": int(asked.get("max_new_tokens") or LONGEST),
         "num_beams": int(asked.get("num_beams") or 1),
         "do_sample": bool(sample),

@@ -47,7 +47,7 @@ def _measured(table: pd.DataFrame, whole: pd.DataFrame, settings: Mapping[str, A
 
 
 def _said(own: pd.DataFrame) -> str:
-    best = own.loc[own["mean"].idxmax()]
+    best = _highest(own)
     interval = written(Interval(best["mean"], best["low"], best["high"]))
     told = own[own["p"] < CHANCE]
     better = told[told["difference"] > 0]
@@ -60,13 +60,19 @@ def _said(own: pd.DataFrame) -> str:
     controls = own[own["method"].map(_family) == "control"]
     chosen = own[own["method"] == REFERENCE]
     if not controls.empty and not chosen.empty:
-        best_control = controls.loc[controls["mean"].idxmax()]
+        best_control = _highest(controls)
         ahead = chosen["mean"].iloc[0] - best_control["mean"]
         lines.append(
             f"- VisionZip against the best control, {best_control['label']}: {ahead:+.1f} points"
             + (" (told apart)." if best_control["p"] < CHANCE else " (not told apart).")
         )
     return "\n".join(lines)
+
+
+def _highest(rows: pd.DataFrame) -> dict[str, Any]:
+    """The first of the rows with the highest mean."""
+    ordered = rows.sort_values("mean", ascending=False, kind="stable")
+    return {str(name): value for name, value in ordered.iloc[0].items()}
 
 
 def _names(rows: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """The ledger as a table that a reader can filter."""
 
+import json
 import re
 from collections.abc import Collection
 from html import escape
@@ -21,7 +22,8 @@ def ledger(table: pd.DataFrame, notebooks: Collection[str]) -> str:
     others = [name[8:] for name in table.columns if name.startswith("verdict ")]
     models = [str(table["model"].replace("", pd.NA).dropna().iloc[0]), *others]
     head = ["", *SHOWN.values(), *(f"measured on {model}" for model in models), "again"]
-    rows = "\n".join(_row(row, others, notebooks) for row in table.fillna("").to_dict("records"))
+    records = json.loads(table.fillna("").to_json(orient="records"))
+    rows = "\n".join(_row(row, others, notebooks) for row in records)
     cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     return (
         f"{_choice(table)}\n"

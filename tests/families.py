@@ -8,6 +8,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     CLIPImageProcessorPil,
+    ConvNextConfig,
     GotOcr2ImageProcessorPil,
     InternVLConfig,
     InternVLForConditionalGeneration,
@@ -22,6 +23,7 @@ from transformers import (
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionImageProcessorPil,
     LlavaOnevisionProcessor,
+    LlavaProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -41,6 +43,7 @@ from transformers import (
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from tests import tiny
+from vzlib.models.mini_gemini_model import MiniGeminiConfig, MiniGeminiForConditionalGeneration
 
 
 class NoVideos(VideoProcessorMixin):
@@ -254,6 +257,37 @@ def internvl(**changes):
     return awake(model), processor
 
 
+def mini_gemini(width=32):
+    """36 CLIP tokens of 48 pixels, each with a window of 4 x 4 features of 96 pixels."""
+    heads = {} if width == 32 else {"hidden_size": width, "num_attention_heads": width // 64}
+    eye = tiny.tower("clip", VIEW, PATCH, **heads)
+    torch.manual_seed(0)
+    config = MiniGeminiConfig(
+        vision_config=eye.config,
+        aux_config=ConvNextConfig(hidden_sizes=[8, 12, 16, 24], depths=[1, 1, 2, 1]),
+        text_config=LlamaConfig(**TEXT),
+        image_token_id=tiny.SPECIAL.index("<image>"),
+        image_seq_length=36,
+    )
+    model = MiniGeminiForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(eye.state_dict())
+    with torch.no_grad():
+        for name, parameter in model.model.named_parameters():
+            if "vlm_uni" in name or "aux" in name:  # that mining counts, and chooses
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": 2 * VIEW}, crop_size={"height": 2 * VIEW, "width": 2 * VIEW}
+        ),
+        tokenizer=tiny.tokenizer(),
+        patch_size=2 * PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=tiny.CHAT,
+    )
+    return awake(model), processor
+
+
 def smolvlm(size=32):
     """Tiles of 8 x 8 patches, which are 16 tokens; up to four of them and the whole."""
     torch.manual_seed(0)
@@ -337,6 +371,7 @@ MADE = {
     "llava_onevision": llava_onevision,
     "video_llava": video_llava,
     "internvl": internvl,
+    "mini_gemini": mini_gemini,
     "smolvlm": smolvlm,
     "qwen2_5_vl": functools.partial(qwen, "2.5"),
     "qwen3_vl": functools.partial(qwen, "3"),

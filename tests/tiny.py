@@ -42,7 +42,7 @@ def tower(family="clip", image_size=48, patch=8, seed=0, **changes):
     grid = {"image_size": image_size, "patch_size": patch}
     dino = {key: value for key, value in SIZE.items() if key != "intermediate_size"}
     config, kind = {
-        "clip": lambda: (CLIPVisionConfig(**SIZE, **grid, **changes), CLIPVisionModel),
+        "clip": lambda: (CLIPVisionConfig(**{**SIZE, **grid, **changes}), CLIPVisionModel),
         "siglip": lambda: (SiglipVisionConfig(**SIZE, **grid, **changes), SiglipVisionModel),
         "siglip2": lambda: (
             Siglip2VisionConfig(

@@ -26,6 +26,7 @@ from vzlib.models import (
     llava,
     llava_next,
     llava_onevision,
+    mini_gemini,
     qwen_vl,
     smolvlm,
     video_llava,
@@ -42,6 +43,7 @@ ONEVISION = LlavaOnevisionConfig(
     vision_config=SiglipVisionConfig(image_size=384, patch_size=14), image_grid_pinpoints=TILES
 )
 VIDEO = VideoLlavaConfig(vision_config=CLIPVisionConfig(image_size=224, patch_size=14))
+GEMINI = LlavaConfig(vision_config=CLIPVisionConfig(**EYE))
 SMOL = SmolVLMConfig(vision_config={"image_size": 384, "patch_size": 14}, scale_factor=3)
 CLIP = {"pixel_values_videos": torch.empty(1, 8, 3, 384, 384, device="meta")}
 
@@ -73,6 +75,7 @@ SHOWN = {  # family and what is shown: shape, largest image, way to share
     ),
     ("LLaVA-OneVision", "clip of 8 frames"): (llava_onevision.clips(ONEVISION, CLIP)[0], None),
     ("Video-LLaVA", "clip of 8 frames"): (video_llava.clips(VIDEO, CLIP)[0], None),
+    ("Mini-Gemini", "any image"): (mini_gemini.largest(GEMINI), mini_gemini.largest(GEMINI)),
     ("InternVL3", "one tile"): (internvl.shapes(InternVLConfig(), {"num_tiles": [1]})[0], None),
     ("InternVL3", "six tiles and the whole"): (
         internvl.shapes(InternVLConfig(), {"num_tiles": [7]})[0], None,

@@ -32,6 +32,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Qwen3VLForConditionalGeneration",
             "Qwen3VLModel",
         ),
+        "mini_gemini": ("MiniGeminiForConditionalGeneration", "MiniGeminiModel"),
         "smolvlm": ("SmolVLMForConditionalGeneration", "SmolVLMModel"),
     }
 )
@@ -101,7 +102,8 @@ def host_of(model: Any) -> Host:
     """
     parents = type(model).__mro__
     names = [parent.__name__ for parent in parents]
-    known = next((each for each, own in FAMILIES.items() if not set(own).isdisjoint(names)), None)
+    pairs = ((family, name) for name in names for family in FAMILIES)  # its own name goes first
+    known = next((family for family, name in pairs if name in FAMILIES[family]), None)
     if any(parent.__module__.startswith("transformers_modules") for parent in parents):
         raise ValueError(
             f"cannot zip a {names[0]} that runs the code of its checkpoint; load one in the format "

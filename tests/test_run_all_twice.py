@@ -26,6 +26,10 @@ CHANGES = {
         {"larger": None, "methods": ["visionzip"], "budgets": [640], "repetitions": 4},
         {"limit": 0.5},
     ),
+    "12_many_turns": (
+        {"images": 2, "turns": 2, "methods": ["visionzip", "fastv"]},
+        {"budgets": [400]},
+    ),
     "15_claims": ({"scale": "quick"}, {"scale": "default"}),
 }
 

@@ -64,10 +64,10 @@ def _losses(axes: Axes, kept: pd.DataFrame, drawn_as: Mapping[str, Look]) -> Non
         own = kept[kept["about"] == about].set_index("method")
         shown = [name for name in names if name in own.index]
         for name in shown:
-            row = own.loc[name]
+            value, low, high = (float(own.loc[name, part]) for part in ("value", "low", "high"))
             axes.errorbar(
-                row["value"], names.index(name) + 0.22 * (number - 1),
-                xerr=[[row["value"] - row["low"]], [row["high"] - row["value"]]],
+                value, names.index(name) + 0.22 * (number - 1),
+                xerr=[[value - low], [high - value]],
                 color=drawn_as[name].colour, marker=marker, linestyle="none", markersize=3.5,
             )  # fmt: skip
         if shown:

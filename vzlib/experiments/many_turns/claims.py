@@ -1,5 +1,7 @@
 """Claim C43: is VisionZip better in later turns, with what was kept for the first? Notebook 12."""
 
+from typing import Any
+
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import Finding, decided, not_measurable
 from vzlib.experiments.many_turns import tell
@@ -28,16 +30,18 @@ def later_turns(evidence: Evidence) -> Finding:
         return not_measurable(
             f"neither {' nor '.join(TEXT)} was measured beside VisionZip at {budget} tokens"
         )
-    intervals = {row.method: Interval(row.value, row.low, row.high) for row in later.itertuples()}
+    table: Any = later.itertuples()
+    intervals = {str(row.method): Interval(row.value, row.low, row.high) for row in table}
     name = min(intervals, key=lambda one: intervals[one].value)
     costs = tell.keeping(own[own["method"].isin(intervals)])
+    table = costs[costs["about"] == tell.ANY].itertuples()
     told = [
         f"{registry.label_of(str(row.method))} {written(Interval(row.value, row.low, row.high))}"
-        for row in costs[costs["about"] == tell.ANY].itertuples()
+        for row in table
     ]
     note = (
         f"{budget} tokens, the smaller lead of {len(intervals)}, that over "
-        f"{registry.label_of(str(name))}, with an interval for all together; what a question loses "
+        f"{registry.label_of(name)}, with an interval for all together; what a question loses "
         f"behind another, in points: {'; '.join(told)}"
     )
     return decided(

@@ -64,7 +64,7 @@ def _losses(axes: Axes, kept: pd.DataFrame, drawn_as: Mapping[str, Look]) -> Non
         own = kept[kept["about"] == about].set_index("method")
         shown = [name for name in names if name in own.index]
         for name in shown:
-            value, low, high = (float(own.loc[name, part]) for part in ("value", "low", "high"))
+            value, low, high = own.loc[[name], ["value", "low", "high"]].to_numpy(float)[0]
             axes.errorbar(
                 value, names.index(name) + 0.22 * (number - 1),
                 xerr=[[value - low], [high - value]],

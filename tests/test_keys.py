@@ -92,7 +92,7 @@ EDITS = {
     "the table of methods": ("methods/registry.py", '"DivPrune"', '"Div"', set()),
     "selection": (
         "tokens/selection.py", r"descending=True", "descending=False",
-        ANSWERS | TIMES | {"quickstart.measure", "feature_misalignment.measure",
+        ANSWERS | TIMES | TINY | {"quickstart.measure", "feature_misalignment.measure",
                            "feature_misalignment.measure_points",
                            "feature_misalignment.measure_subjects"},
     ),
@@ -108,10 +108,13 @@ EDITS = {
     "how a tower is read": (
         "models/towers.py", r"scale", "scaling", TOWER | ANSWERS | TIMES | TINY,
     ),
-    "how answers are scored": ("evaluation/scoring.py", r"/ 3", "/ 4", ANSWERS | SCENES),
+    "how answers are scored": (
+        "evaluation/scoring.py", r"/ 3", "/ 4",
+        ANSWERS | SCENES | {"quickstart.measure"},
+    ),
     "a schedule inside the language model": (
         "methods/inside/schedule.py", r"dropped \* 0\.3", "dropped * 0.4",
-        ANSWERS | TIMES | {"quickstart.measure"},
+        ANSWERS | TIMES | {"quickstart.measure", "concentration.measure"},
     ),
 }  # fmt: skip
 

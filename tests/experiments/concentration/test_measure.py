@@ -26,7 +26,8 @@ from vzlib.tokens.concentration import gini
 
 
 def chosen(folder, **changes):
-    small = {"model": folder, "count": 3, "each": 3, "retain": 8, "neurons": 5, "ablated": 48}
+    small = {"model": folder, "images": "scenes", "count": 3, "each": 3, "retain": 8}
+    small |= {"neurons": 5, "ablated": 48}
     return settings("17_concentration", **small | changes)
 
 
@@ -132,7 +133,8 @@ def test_every_kind_of_encoder_is_tried_or_named(own_store):
     assert {one for encoder in encoders.ENCODERS for one in encoder.models} == set(HOSTS)
     assert table.loc["SiglipVisionModel", "rated"] == "column mean"
     assert table.loc["CLIPVisionModel", "made"] == "64 of 144"
-    assert "llava-hf/llava-1.5-7b-hf --retain 64" in table.loc["CLIPVisionModel", "command"]
+    assert table.loc["Dinov2Model", "command"].endswith("reproduce 17 -p model dino")
+    assert "OpenGVLab/InternVL3-8B-hf --retain 64" in table.loc["InternVLVisionModel", "command"]
     for model, why in REFUSED.items():
         assert table.loc[model, "made"] == f"refused: {why}"
     assert np.isnan(table.loc["Qwen3VLVisionModel", "gini"])

@@ -20,7 +20,7 @@ def given():
 def test_marks_and_bars_are_where_the_tables_say(given):
     rates, ratios = given
     figure = draw.figure(rates, ratios)
-    panels = dict(zip([*draw.AXES, "task"], figure.axes, strict=False))
+    panels = dict(zip(draw.PANELS, figure.axes, strict=False))
     for name, axes in panels.items():
         own = rates[rates["of"] == name]
         ends = np.array(whiskers(axes))[:, :, 1]
@@ -36,7 +36,7 @@ def test_marks_and_bars_are_where_the_tables_say(given):
     assert ends[:, :, 0] == pytest.approx(own[["low", "high"]].to_numpy())
     labels = [label.get_text() for label in forest.get_yticklabels()]
     for (left, right), row in zip(ends, own.itertuples(), strict=True):
-        assert labels[round(left[1])] == row.of and left[1] == right[1]
+        assert labels[round(left[1])] == draw.called(row.term) and left[1] == right[1]
     assert {"64 tokens", "192 tokens", look("visionzip").label} <= words(figure)
     check_print(figure, TEXT)
 

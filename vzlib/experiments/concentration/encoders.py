@@ -13,21 +13,24 @@ class Encoder(NamedTuple):
     """A kind of vision tower.
 
     tower: its class in transformers. models: of those that are zipped, which have it, by the names
-    of `vzlib.models.host.FAMILIES`. hub: a checkpoint with it.
+    of `vzlib.models.host.FAMILIES`. hub: a checkpoint with it. embedded: a model of this repository
+    that has it.
     """
 
     tower: str
     models: tuple[str, ...]
     hub: str
+    embedded: str = ""
 
 
 # The first five are read by `vzlib.models.towers`, the others within their models.
 ENCODERS = (
-    Encoder("CLIPVisionModel", ("llava", "llava_next", "video_llava"), "llava-hf/llava-1.5-7b-hf"),
+    Encoder("CLIPVisionModel", ("llava", "llava_next", "video_llava"), "llava-hf/llava-1.5-7b-hf",
+            "pico"),
     Encoder("SiglipVisionModel", ("llava", "llava_onevision"),
             "llava-hf/llava-onevision-qwen2-7b-ov-hf"),
     Encoder("Siglip2VisionModel", (), "google/siglip2-base-patch16-naflex"),
-    Encoder("Dinov2Model", ("llava",), "facebook/dinov2-small"),
+    Encoder("Dinov2Model", ("llava",), "facebook/dinov2-small", "dino"),
     Encoder("Dinov2WithRegistersModel", ("llava",), "facebook/dinov2-with-registers-small"),
     Encoder("InternVLVisionModel", ("internvl",), "OpenGVLab/InternVL3-8B-hf"),
     Encoder("Qwen2_5_VisionTransformerPretrainedModel", ("qwen_vl",),

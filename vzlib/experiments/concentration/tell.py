@@ -32,17 +32,6 @@ def attention(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*columns, "change", "change_low", "change_high"])
 
 
-def agreement(rows: pd.DataFrame) -> Interval:
-    """Percent of the patches that CLS attends to most which all tokens attend to most, too.
-
-    rows: of `measure`; of the stock tower. Raises ValueError for a tower without CLS.
-    """
-    own = rows[(rows["condition"] == STOCK) & (rows["rule"] == "mean")]
-    if set(rows["rule"]) != {"cls", "mean"}:
-        raise ValueError("the tower has no CLS token")
-    return intervals.mean_over(own["same"].to_numpy(float), own["unit"].to_numpy(str))
-
-
 def answered(rows: pd.DataFrame) -> pd.DataFrame:
     """Accuracy under every condition, and what differs from the stock tower.
 
@@ -106,6 +95,13 @@ def conclusion(table: pd.DataFrame, answers: pd.DataFrame, rows: pd.DataFrame) -
         f"In the layer that is read the Gini coefficient of the attention on patches is "
         f"{start['value']:.2f} ({int(start['n'])} images)."
     ]
+    both = table[(table["condition"] == STOCK) & (table["quantity"] == "same")].set_index("rule")
+    if {"cls", "mean"} <= set(both.index):
+        shared = Interval(*both.loc["mean", list(Interval._fields)].astype(float))
+        lines[0] += (
+            f" Of the patches that CLS attends to most {written(shared)} % are also those that all "
+            "tokens attend to most."
+        )
     points = answers.set_index(["condition", "method"])
     for condition in dict.fromkeys(table["condition"]):
         if condition == STOCK:

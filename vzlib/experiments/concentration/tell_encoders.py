@@ -9,6 +9,7 @@ from vzlib.models.host import REFUSED
 from vzlib.models.tower_parts import FAMILIES
 
 COMMAND = ".venv/bin/vzlib ask {} --retain 64"
+EMBEDDED = ".venv/bin/vzlib reproduce 17 -p model {}"
 
 
 def encoders(rows: pd.DataFrame) -> pd.DataFrame:
@@ -16,14 +17,16 @@ def encoders(rows: pd.DataFrame) -> pd.DataFrame:
 
     rows: of `measure_encoders.measure`. Columns: tower, cls, rated (by what), made (what VisionZip
     made of tiny random weights), gini, models (that are zipped and have it), hub (a checkpoint),
-    command (what tries it, where a whole model is zipped); of refused ones tower holds the model
-    and made why.
+    command (what tries it: this notebook on an embedded model, else a whole model of the hub); of
+    refused ones tower holds the model and made why.
     """
     measured = {row["tower"]: row for row in rows.to_dict("records")}
     found: list[tuple[Any, ...]] = []
     for encoder in ENCODERS:
         models, command = ", ".join(encoder.models), ""
-        if encoder.models and encoder.hub.partition("/")[0] != "facebook":
+        if encoder.embedded:
+            command = EMBEDDED.format(encoder.embedded)
+        elif encoder.models and encoder.hub.partition("/")[0] != "facebook":  # a tower alone
             command = COMMAND.format(encoder.hub)
         if encoder.tower in measured:
             row = measured[encoder.tower]

@@ -60,7 +60,7 @@ def another_split(evidence: Evidence) -> Finding:
     best, interval = largest(choices)
     note = (
         f"the best of {len(choices)} other splits, contextual tokens: {best}; one split for all "
-        "images, mean over the totals. How to choose it for an image or a task is not yet measured"
+        "images, mean over the totals. Whether attention can choose the total for an image is N2"
     )
     n = int(table["n"].iloc[0])
     return decided(verdict.above, 0, interval, unit="points over the split 54:10", n=n,

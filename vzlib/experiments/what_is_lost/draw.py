@@ -15,12 +15,14 @@ from vzlib.experiments.what_is_lost.tell_odds import TASK
 from vzlib.plotting.style import TEXT, Look, looks, styled
 from vzlib.plotting.table import SavedTable, save_table
 
-AXES = {
-    "size": "size of a thing (patches)",
-    "eccentricity": "distance from the middle (half sides)",
-    "others": "other things in the scene",
-    "contrast": "contrast to what is around it",
-    "kept": "its patches that are kept",
+# By property: title, axis, and what its odds ratio is called.
+PANELS = {
+    "size": ("size", "patches it fills", "half the size"),
+    "eccentricity": ("place", "half sides from the middle", "edge, not middle"),
+    "others": ("company", "other things in the scene", "one thing more"),
+    "contrast": ("contrast", "CIELAB, to what is around it", "less contrast"),
+    "kept": ("kept", "of its patches", "a tenth less kept"),
+    "task": ("question", "", ""),
 }
 KEPT = ("none", "to ½", "to all", "all")
 MOST = 100.0  # odds ratios beyond it, and below one over it, end at the border
@@ -36,7 +38,7 @@ def figure(rates: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
     drawn = Figure(figsize=(TEXT, 5.4))
     grid = drawn.add_gridspec(3, 3, height_ratios=(1, 1, 1.5))
     panels = [drawn.add_subplot(grid[row, column]) for row in (0, 1) for column in (0, 1, 2)]
-    for axes, name in zip(panels, [*AXES, "task"], strict=True):
+    for axes, name in zip(panels, PANELS, strict=True):
         _rates(axes, rates[rates["of"] == name], name, drawn_as)
     for axes in (panels[0], panels[3]):
         axes.set_ylabel("answers lost (%)")
@@ -77,11 +79,12 @@ def _rates(axes: Axes, rows: pd.DataFrame, name: str, drawn_as: Mapping[str, Loo
         labels = list(map(str, names if name == "task" else KEPT))
         turned: dict[str, Any] = {"rotation": 25, "ha": "right"} if name == "task" else {}
         axes.set_xticks(range(len(labels)), labels, **turned)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, min(105, axes.get_ylim()[1]))
     if name == "size":
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_title(AXES.get(name, "kind of question"))
+    axes.set_xlabel(PANELS[name][1])
+    axes.set_title(PANELS[name][0])
 
 
 def _forest(axes: Axes, ratios: pd.DataFrame, drawn_as: Mapping[str, Look]) -> None:
@@ -100,14 +103,18 @@ def _forest(axes: Axes, ratios: pd.DataFrame, drawn_as: Mapping[str, Look]) -> N
             marker=_marker(one), markersize=3, elinewidth=0.7,
             markerfacecolor=None if held == "nothing" else "white",
         )  # fmt: skip
-    words = own.drop_duplicates("term").set_index("term")["of"]
-    axes.set_yticks(range(len(terms)), [words[term] for term in terms])
+    axes.set_yticks(range(len(terms)), [called(term) for term in terms])
     axes.set_ylim(len(terms) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("odds ratio of the loss (open: what is kept is held)")
-    axes.set_title("what makes the loss likely, all else alike, at the fewest tokens")
+    axes.set_xlabel("odds ratio of the loss, a task's against the mean of the tasks")
+    axes.set_title("what makes it likely, all else alike, with fewest tokens (open: kept is held)")
+
+
+def called(term: str) -> str:
+    """A term of the model, as short as a figure wants it."""
+    return PANELS[term][2] if term in PANELS else term.removeprefix(TASK)
 
 
 def _bars(rows: pd.DataFrame) -> np.ndarray:

@@ -17,7 +17,7 @@ TERMS = {
     "eccentricity": "at the edge instead of the middle",
     "others": "one more thing in the scene",
     "contrast": "20 points less contrast",
-    "kept": "none of its patches kept instead of all",
+    "kept": "a tenth less of its patches kept",
 }
 TASK = "task: "  # before the name of a task, whose odds stand against the mean of the tasks
 COLUMNS = ["term", "of", *Interval._fields, "p", "n", "lost", "holm"]
@@ -45,8 +45,9 @@ def odds(data: pd.DataFrame, kept: bool) -> pd.DataFrame:
     few = min(own["lost"].sum(), (1 - own["lost"]).sum()) < FEWEST
     if few or own["image"].nunique() < 2:
         return pd.DataFrame(columns=COLUMNS)
-    varied = [name for name in names if own[name].nunique() > 1]
-    design = pd.concat([_columns(own)[varied], tasks], axis=1)
+    columns = _columns(own)
+    varied = [name for name in names if columns[name].nunique() > 1]
+    design = pd.concat([columns[varied], tasks], axis=1)
     fit = _fitted(own, design)
     found = []
     for number, name in enumerate(varied):
@@ -75,7 +76,7 @@ def _columns(rows: pd.DataFrame) -> pd.DataFrame:
             "eccentricity": rows["eccentricity"],
             "others": rows["others"],
             "contrast": -rows["contrast"] / 20,
-            "kept": 1 - rows["kept"],
+            "kept": 10 * (1 - rows["kept"]),
         }
     )
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tests import tiny
+from vzlib.embedded.pico.architecture import build_tokenizer
 from vzlib.evaluation.pictures import pictures
 from vzlib.models import load as loading
 
@@ -52,6 +53,18 @@ def scene_folder(tmp_path_factory):
     """A folder with a tiny LLaVA of 24 x 24 patches, as scenes have."""
     folder = tmp_path_factory.mktemp("scene-sized")
     model, processor = tiny.llava()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def reader_folder(tmp_path_factory):
+    """The same, of one that knows the words of scenes."""
+    folder = tmp_path_factory.mktemp("reader")
+    model, processor = tiny.llava()
+    processor.tokenizer = build_tokenizer()
+    model.resize_token_embeddings(len(processor.tokenizer))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return str(folder)

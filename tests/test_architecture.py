@@ -13,9 +13,9 @@ FLOORS = (
     ("methods", "scenes", "statistics", "results"),
     ("models", "plotting"),
     ("evaluation", "claims"),
-    ("efficiency",),
+    ("efficiency", "training"),
     ("experiments", "runs", "lmms_eval"),
-    ("training", "site"),
+    ("site",),
     ("embedded", "viewer"),
     ("__main__",),
 )

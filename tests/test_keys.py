@@ -29,6 +29,7 @@ ANSWERS = {
     "many_turns.measure", "many_turns.measure_speed",
     "adaptive_budget.measure", "adaptive_budget.measure_images",
     "what_is_lost.measure", "concentration.measure_answers",
+    "efficient_tuning.measure", "training_stage.measure",
 }  # fmt: skip
 TIMES = {"efficiency.measure"}
 SCENES = {"what_is_lost.measure_things"}  # no model takes part

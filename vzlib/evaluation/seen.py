@@ -8,6 +8,7 @@ oldest go when there are more than `LIMIT` bytes of them. Losing all of it costs
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -57,7 +58,8 @@ def _folder(loaded: Loaded) -> Path | None:
     if loaded.checkpoint is None:
         return None
     layers = f"{loaded.beside} {loaded.layer}"
-    told = f"{identity(loaded.checkpoint)} {layers} {sources.fingerprint(look_closely)}"
+    own = identity(replace(loaded.checkpoint, projector=None))  # no projector is looked through
+    told = f"{own} {layers} {sources.fingerprint(look_closely)}"
     return results.location() / "seen" / hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from vzlib.models.device import device_named, dtype_named
 from vzlib.models.digests import digest
 from vzlib.models.hub import LoadError, commit, first_line
+from vzlib.models.tuned import apart, find
 from vzlib.paths import COMMAND, HOME, INSTALLED, PACKAGE, checkpoint_folders
 
 # What a model computes depends on these files of its folder, and on no others.
@@ -36,7 +37,8 @@ class Checkpoint:
 
     name: as it was typed. source: a folder (absolute) or a name on the hub. revision: its commit
     there, None for a folder. device: "cpu", "cuda:0". dtype: "float32", "bfloat16" or "float16".
-    offline: whether all of it has to come from this machine.
+    projector: the file of a tuned projector in place of its own. offline: whether all of it has to
+    come from this machine.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Checkpoint:
     device: str
     dtype: str
     quantisation: str | None = None
+    projector: str | None = None
     offline: bool = field(default=True, compare=False)
 
 
@@ -55,8 +58,9 @@ def resolve(
 
     name: a folder below `checkpoints/` ("pico" for pico-llava), any other folder, relative ones
         from where the process is, or a hub name such as "llava-hf/llava-1.5-7b-hf", with
-        "@revision" behind it for another branch, tag or commit than main. A `Checkpoint` stays
-        what it is, but for a device or dtype that is named.
+        "@revision" behind it for another branch, tag or commit than main. Behind any of these
+        "+projector-64" is a projector that was tuned for it, or "+/a/path.safetensors" the file of
+        one. A `Checkpoint` stays what it is, but for a device or dtype that is named.
     device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
 
     Raises LoadError (a ValueError) for a name that leads nowhere, and for a device or dtype that
@@ -73,6 +77,11 @@ def resolve(
     typed = str(name)
     if folder := _folder(typed):
         return Checkpoint(typed, str(folder), None, place, number)
+    model, projector = apart(typed)
+    if projector:
+        own = resolve(model, device=place, dtype=number)
+        file = find(projector, model, weights(own))
+        return replace(own, name=typed, projector=str(file))
     hub = HUB_NAME.fullmatch(typed)
     if isinstance(name, Path) or not hub or not _valid(hub[1]):
         raise LoadError(_nowhere(typed))
@@ -89,19 +98,30 @@ def identity(name: "str | Path | Checkpoint") -> str:
     Raises LoadError for a name that leads nowhere and for a folder without a model.
     """
     checkpoint = resolve(name)
+    what, kind = weights(checkpoint), checkpoint.device.partition(":")[0]
+    return " ".join(filter(None, (what, checkpoint.dtype, kind, checkpoint.quantisation)))
+
+
+def weights(checkpoint: Checkpoint) -> str:
+    """The first word of `identity`: all bytes of a model, however it computes.
+
+    A projector in place of its own counts with its bytes, wherever they stand.
+    """
     if checkpoint.revision:
         what = f"{checkpoint.source}@{checkpoint.revision}"
     else:
         what = _of_folder(Path(checkpoint.source))
-    kind = checkpoint.device.partition(":")[0]
-    return " ".join(filter(None, (what, checkpoint.dtype, kind, checkpoint.quantisation)))
+    if checkpoint.projector is None:
+        return what
+    return f"{what}+{digest(Path(checkpoint.projector))[:16]}"
 
 
 def stamp(checkpoint: Checkpoint) -> tuple[object, ...]:
     """Changes when files of a folder that count do; asks for their sizes and times alone."""
-    if checkpoint.revision:
-        return ()
-    stats = [(path, path.stat()) for path in _counting(Path(checkpoint.source))]
+    files = [] if checkpoint.revision else list(_counting(Path(checkpoint.source)))
+    if checkpoint.projector:
+        files.append(Path(checkpoint.projector))
+    stats = [(path, path.stat()) for path in files]
     return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 

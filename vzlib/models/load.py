@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from vzlib.models.checkpoint import Checkpoint, resolve, stamp
+from vzlib.models import projector
+from vzlib.models.checkpoint import Checkpoint, configuration, resolve, stamp
+from vzlib.models.host import host_of
 from vzlib.models.hub import LoadError, first_line
 from vzlib.models.tower_parts import has_cls, layers_read, token_count
 
@@ -102,8 +104,8 @@ def load(
     device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
 
     Raises LoadError (a ValueError), before weights are read, for a name that leads nowhere, for
-    missing parts of a folder, and for a device or dtype that there is not; after, for weights that
-    do not fit the config.
+    missing parts of a folder, for a tuned projector of other shapes, and for a device or dtype that
+    there is not; after, for weights that do not fit the config.
     """
     checkpoint = resolve(name, device=device, dtype=dtype)
     if checkpoint.revision is None:
@@ -112,6 +114,8 @@ def load(
             raise LoadError(
                 f"checkpoint folder {folder} has no {', no '.join(missing)}{_instead(folder)}"
             )
+    if checkpoint.projector is not None:
+        projector.check(Path(checkpoint.projector), checkpoint.name, _projector_shapes(checkpoint))
     where: Any = {"revision": checkpoint.revision, "local_files_only": checkpoint.offline}
     try:
         loading: Any = AutoModelForImageTextToText.from_pretrained(
@@ -130,6 +134,8 @@ def load(
             f"the weights of {checkpoint.name} lack {len(missing)} tensors its config asks for, "
             f"such as {missing[0]}"
         )
+    if checkpoint.projector is not None:
+        projector.put(Path(checkpoint.projector), host_of(model).projector(model.base_model))
     return Loaded(model.eval(), processor, checkpoint.name, checkpoint)
 
 
@@ -142,6 +148,13 @@ def loaded(name: str | Path) -> Loaded:
 @lru_cache(maxsize=1)
 def _loaded(checkpoint: Checkpoint, stamp: tuple[object, ...]) -> Loaded:
     return load(checkpoint)
+
+
+def _projector_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
+    """Of the projector that a model has of its own, told without weights."""
+    with torch.device("meta"):
+        bare: Any = AutoModelForImageTextToText.from_config(configuration(checkpoint))
+    return projector.shapes(host_of(bare).projector(bare.base_model))
 
 
 def _instead(folder: Path) -> str:

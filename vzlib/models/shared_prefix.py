@@ -22,12 +22,17 @@ def block_mask(block: Tensor, prefix: int) -> Tensor:
     block: `[B, L]` number of the question that a token belongs to, `NO_BLOCK` for padding.
     prefix: tokens before the questions, causal among themselves.
     """
-    count, length = block.shape
-    causal = torch.ones(prefix + length, prefix + length, dtype=torch.bool, device=block.device)
-    owner = torch.cat([block.new_full((count, prefix), PREFIX), block], dim=1)
+    first = block.new_full((len(block), prefix), PREFIX)
+    return owner_mask(torch.cat([first, block], dim=1))
+
+
+def owner_mask(owner: Tensor) -> Tensor:
+    """The same `[B, 1, L, L]` for tokens `[B, L]`, each of which names its question or `PREFIX`."""
+    length = owner.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=owner.device).tril()
     same = (owner[:, :, None] == owner[:, None]) | (owner[:, None] == PREFIX)
-    mask = torch.zeros(same.shape, device=block.device)
-    return mask.masked_fill(~(same & causal.tril()), float("-inf")).unsqueeze(1)
+    mask = torch.zeros(same.shape, device=owner.device)
+    return mask.masked_fill(~(same & causal), float("-inf")).unsqueeze(1)
 
 
 @torch.no_grad()
@@ -80,13 +85,15 @@ def _tokens(
     processor: Any, asked: Sequence[Sequence[tuple[str, str]]]
 ) -> tuple[list[int], list[list[tuple[list[int], int]]]]:
     """The ids before the image, and for each question those behind it with its answer's length."""
-    told = [[_of_question(processor, *pair) for pair in pairs] for pairs in asked]
+    told = [[tokens_of_question(processor, *pair) for pair in pairs] for pairs in asked]
     opening = next(opening for row in told for opening, *_ in row)
     return opening, [[(ids, answer) for _, ids, answer in row] for row in told]
 
 
 @lru_cache(maxsize=4096)  # the same questions are asked of many ways
-def _of_question(processor: Any, question: str, answer: str) -> tuple[list[int], list[int], int]:
+def tokens_of_question(
+    processor: Any, question: str, answer: str
+) -> tuple[list[int], list[int], int]:
     """The ids before the image and behind it, and how many of these are the answer's."""
     tokenizer, asking = processor.tokenizer, prompt(processor, question)
     bare = tokenizer(asking)["input_ids"]

@@ -124,6 +124,14 @@ LOOKS = {
     "photographs": Look("photographs", "#0072B2", "o"),
     "scenes": Look("scenes", "#D55E00", "s"),
     "things": Look("real things", "#009E73", "^"),
+    # on what a projector was tuned
+    "untuned": Look("as it is", "#D55E00", "o"),
+    "matching": Look("projector tuned on matching data", "#0072B2", "D"),
+    "other": Look("projector tuned on other data", "#009E73", "^", "--"),
+    # with what a language model was trained
+    "inference": Look("trained with all, fewer at inference", "#D55E00", "o"),
+    "same steps": Look("trained with fewer, same steps", "#0072B2", "D"),
+    "same time": Look("the same, same time", "#009E73", "^", "--"),
     # how received attention is counted
     "cls": Look("CLS row", "#0072B2", "o"),
     "mean": Look("column mean", "#E69F00", "D", "--"),

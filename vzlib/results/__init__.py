@@ -1,10 +1,10 @@
 """The store of results: what was measured once is not measured again.
 
 An entry is a folder `<store>/<experiment>/<key>/` with `rows.parquet` (tidy), `provenance.json`
-and, where the experiment returns them, `predictions.parquet` (one row per question). The key hashes
-all that the rows depend on: experiment, settings, model, data and code. An entry is written aside
-and published by one rename, so a reader sees all of it or nothing; a lock per key lets one process
-compute while the others wait.
+and, where the experiment returns them, `predictions.parquet` (one row per question) and files of
+other kinds. The key hashes all that the rows depend on: experiment, settings, model, data and code.
+An entry is written aside and published by one rename, so a reader sees all of it or nothing; a lock
+per key lets one process compute while the others wait.
 
 `vzlib results` lists, verifies, exports and prunes; see `vzlib.results.command`.
 """
@@ -33,6 +33,7 @@ from vzlib.results.entry import (
     DamagedEntry,
     canonical,
     describe,
+    file,
     key_of,
     predictions,
     provenance_of,
@@ -52,6 +53,7 @@ __all__ = [
     "compute_each",
     "describe",
     "entries",
+    "file",
     "location",
     "predictions",
     "provenance_of",
@@ -106,8 +108,9 @@ def compute(
     Args:
         experiment: name of the experiment, a folder name such as "attention_by_layer".
         settings: everything that was chosen; all of it enters the key.
-        function: called with `settings`; returns tidy rows, or a pair (rows, predictions). What it
-            reads besides the settings must be covered by the two arguments below.
+        function: called with `settings`; returns tidy rows, a pair (rows, predictions), or either
+            with the bytes of further files, by their names, behind it. What it reads besides the
+            settings must be covered by the two arguments below.
         uses: modules that `function` uses besides those it imports, such as those of methods.
         model_fingerprint: identifies the weights and configuration of the model.
         data_version: identifies the data.
@@ -252,13 +255,15 @@ def _shipped(ingredients: Mapping[str, Any]) -> pd.DataFrame | None:
         return None
 
 
-def _tables(outcome: Any, experiment: str) -> dict[str, pd.DataFrame]:
-    """What an experiment returned, by file name."""
-    parts = outcome if isinstance(outcome, tuple) else (outcome,)
+def _tables(outcome: Any, experiment: str) -> dict[str, Any]:
+    """What an experiment returned, by file name: tables, and the bytes of other files."""
+    parts = list(outcome) if isinstance(outcome, tuple) else [outcome]
+    others = parts.pop() if len(parts) > 1 and isinstance(parts[-1], dict) else {}
     if len(parts) > 2 or not all(isinstance(part, pd.DataFrame) for part in parts):
         kinds = ", ".join(type(part).__name__ for part in parts)
         raise TypeError(f"{experiment} returned ({kinds}); allowed: rows, or (rows, predictions)")
-    return {
+    tables = {
         name: part.reset_index(drop=part.index.names == [None])
         for name, part in zip((ROWS, PREDICTIONS), parts, strict=False)
     }
+    return others | tables

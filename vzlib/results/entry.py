@@ -39,6 +39,18 @@ def predictions(table: pd.DataFrame) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
+def file(table: pd.DataFrame, name: str) -> Path:
+    """A further file of the entry from which the rows `table` were read.
+
+    Raises:
+        LookupError: the experiment stored none of that name.
+    """
+    path = folder_of(table) / name
+    if not path.is_file():
+        raise LookupError(f"experiment {table.attrs['experiment']} stored no {name}")
+    return path
+
+
 def describe(table: pd.DataFrame) -> dict[str, Any]:
     """The provenance of the rows `table` that `compute` returned."""
     return provenance_of(folder_of(table))
@@ -106,14 +118,20 @@ def remove(folder: Path) -> bool:
 
 
 def publish(
-    folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, Any], aside: Path
+    folder: Path, tables: dict[str, pd.DataFrame | bytes], record: dict[str, Any], aside: Path
 ) -> None:
-    """Write an entry into `aside`, then publish it by one rename. Needs the lock of the key."""
+    """Write an entry into `aside`, then publish it by one rename. Needs the lock of the key.
+
+    tables: and the bytes of other files, by file name.
+    """
     shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
     try:
         aside.mkdir(parents=True)
         for name, table in tables.items():
-            table.to_parquet(aside / name, index=False)
+            if isinstance(table, bytes):
+                (aside / name).write_bytes(table)
+            else:
+                table.to_parquet(aside / name, index=False)
         record["files"] = {name: _hash((aside / name).read_bytes()) for name in tables}
         record["digest"] = _hash(canonical(record).encode())
         (aside / PROVENANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

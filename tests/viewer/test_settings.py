@@ -1,5 +1,7 @@
 """What is downloaded is what notebook 00 takes."""
 
+import json
+
 import pytest
 import yaml
 
@@ -7,6 +9,7 @@ from vzlib import notebooks, plain_yaml
 from vzlib.experiments.quickstart import measure
 from vzlib.parameters import validate
 from vzlib.paths import NOTEBOOKS
+from vzlib.runs.kernel import execute, own_kernel
 from vzlib.viewer import settings
 from vzlib.viewer.pictures import Picture, example
 
@@ -54,3 +57,16 @@ def test_a_folder_is_named_from_the_root(tiny_folder, monkeypatch):
     relative = folder.rpartition("/")[2]
     values = settings.parameters(example("rocket"), relative, "visionzip", 9, "what ?", "x")
     assert values["model"] == folder
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_with_it_and_shows_the_same_image(scene_folder, own_store, tmp_path):
+    picture = example("camera")
+    values = settings.parameters(picture, scene_folder, "visionzip", 50, "what ?", "red")
+    (tmp_path / "settings.yaml").write_text(settings.written(picture, "visionzip", values))
+    given = yaml.safe_load((tmp_path / "settings.yaml").read_text())  # as papermill -f does
+    with own_kernel() as config:
+        execute(NOTEBOOKS / f"{settings.NOTEBOOK}.ipynb", given, tmp_path / "done.ipynb", config)
+    done = json.loads((tmp_path / "done.ipynb").read_text(encoding="utf-8"))
+    said = str([cell.get("outputs") for cell in done["cells"]])
+    assert "576 → 50 visual tokens" in said and "photograph='camera'" in said

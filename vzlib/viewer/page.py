@@ -47,6 +47,7 @@ def page(models: Sequence[str], model: str) -> gr.Blocks:
 
 def _lay_out(blocks: gr.Blocks, models: Sequence[str], model: str) -> None:
     names, ways = pictures.examples(), list(methods().items())
+    first = _questions(pictures.example(FIRST))
     state = gr.State(None)
     picture = gr.State(None)
     picked = gr.State([])
@@ -70,8 +71,8 @@ def _lay_out(blocks: gr.Blocks, models: Sequence[str], model: str) -> None:
                 elem_id="file",
             )
             asked = gr.Dropdown(
-                list(QUESTIONS),
-                value=QUESTIONS[0],
+                first,
+                value=first[0],
                 label="Question",
                 info="choose one, or write your own",
                 allow_custom_value=True,
@@ -136,30 +137,28 @@ def _lay_out(blocks: gr.Blocks, models: Sequence[str], model: str) -> None:
                         )
                     of_hand = gr.HTML(HINT_HAND, elem_classes="said", elem_id="of-hand")
 
-    asking = [state, picture, chosen, asked, way, other, retain, picked]
-    told = [state, attention, block, of_layer, kept, of_kept, second, kept_other, of_other, answers,
+    asking = [state, picture, chosen, asked, way, other, retain, block, picked]
+    told = [state, picture, attention, block, of_layer, kept, of_kept, second, kept_other, of_other, answers,
             notes, hand, picked, retain]  # fmt: skip
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    common: dict[str, Any] = {"inputs": asking, "outputs": told, **MODEL}
+    common: dict[str, Any] = {"fn": _ask, "inputs": asking, "outputs": told, **MODEL,
+                              "show_progress_on": answers}  # fmt: skip
     files: dict[str, Any] = {"fn": _files, "inputs": [state, block], "outputs": [as_pdf, as_yaml]}
     attends: dict[str, Any] = {"inputs": [state, block], "outputs": [outgoing, of_patch], **MODEL}
 
-    opened = (
-        gallery.select(_example, None, [picture, asked], api_visibility="private"),
-        file.upload(_uploaded, file, [picture, asked], api_name="upload"),
-        blocks.load(_first, None, [picture, asked], api_visibility="private"),
-        chosen.input(_reset, None, [picked], **hidden),
+    chosen_image = (
+        gallery.select(_example, None, [picture, asked], **hidden),
+        file.upload(_uploaded, file, [picture, asked], show_progress="hidden", api_name="upload"),
+        chosen.input(lambda: [], None, [picked], **hidden),  # patches of another grid
     )
+    opened = [each.success(**common, api_visibility="private") for each in chosen_image]
+    opened.append(blocks.load(**common, api_visibility="private"))
     for event in opened:
-        event.success(_ask, **common, api_visibility="private").success(
-            _brightest, **attends, **hidden
-        ).success(**files, **hidden)
+        event.success(_brightest, **attends, **hidden).success(**files, **hidden)
     changes = [go.click, asked.input, way.input, other.input, retain.release]
-    gr.on(changes, _ask, **common, api_name="ask", trigger_mode="always_last").success(
-        **files, **hidden
-    )
+    gr.on(changes, **common, api_name="ask", trigger_mode="always_last").success(**files, **hidden)
 
-    block.release(_layer, [state, block], [attention, of_layer], **hidden)
+    block.input(_layer, [state, block], [attention, of_layer], trigger_mode="always_last", **hidden)
     attention.select(_attends, **attends, **hidden)
     kept.select(_merged, [state], [kept, of_kept], **hidden)
     kept_other.select(_merged_other, [state], [kept_other, of_other], **hidden)
@@ -168,7 +167,12 @@ def _lay_out(blocks: gr.Blocks, models: Sequence[str], model: str) -> None:
     clear.click(_none, [state], **hands)
     take.click(_take, [state], **hands)
     ask_hand.click(
-        _by_hand, [state, asked, picked], [answers, of_hand], **MODEL, api_visibility="private"
+        _by_hand,
+        [state, asked, picked],
+        [answers, of_hand],
+        **MODEL,
+        show_progress_on=answers,
+        api_visibility="private",
     )
 
 
@@ -203,15 +207,6 @@ def _known(state: Shown | None) -> Shown:
 
 
 @_clear
-def _first() -> tuple[Picture, Any]:
-    return _opened(pictures.example(FIRST))
-
-
-def _reset() -> list[int]:
-    return []  # another model cuts images otherwise
-
-
-@_clear
 def _example(event: gr.SelectData) -> tuple[Picture, Any]:
     return _opened(pictures.example(pictures.examples()[event.index]))
 
@@ -224,8 +219,12 @@ def _uploaded(path: str | None) -> tuple[Picture, Any]:
 
 
 def _opened(picture: Picture) -> tuple[Picture, Any]:
-    asked = [text for text, _ in picture.asked] or list(QUESTIONS)
+    asked = _questions(picture)
     return picture, gr.update(choices=asked, value=asked[0])
+
+
+def _questions(picture: Picture) -> list[str]:
+    return [text for text, _ in picture.asked] or list(QUESTIONS)
 
 
 @_clear
@@ -237,21 +236,24 @@ def _ask(
     way: str,
     other: str,
     retain: int,
+    block: int,
     picked: list[int],
 ) -> tuple[Any, ...]:
     picture = picture or pictures.example(FIRST)
     ways = [way, *([other] if other else [])]
     now = shown.show(model, picture, question or "", ways, int(retain), state)
     same = state is not None and state.picture is picture and state.grid == now.grid
-    block = now.block
+    if state is None or state.model != model:
+        block = now.block
     picked = picked if same else []
     image, grid = picture.image, now.grid
     first, second = now.answers[1], now.answers[-1]
     return (
         now,
-        draw.panel(functools.partial(draw.attention, image, now.received[block - 1])),
+        picture,
+        draw.panel(functools.partial(draw.attention, image, now.received[int(block) - 1])),
         gr.update(maximum=len(now.received), value=block),
-        words.of_layer(now, block),
+        words.of_layer(now, int(block)),
         gr.update(
             value=draw.panel(functools.partial(draw.kept, image, first.fates, grid)),
             label=first.way,

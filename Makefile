@@ -18,7 +18,7 @@ READY := .venv/ready
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce publish figures report bench sweep test test-slow test-long mutants lab clean
-.PHONY: test-lmms-eval test-oldest test-newest docs
+.PHONY: test-lmms-eval test-viewer test-oldest test-newest docs
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ test-lmms-eval: .venv-lmms-eval/ready  ## try the plug-in under the real lmms-ev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-lmms-eval/bin/python -c 'import lmms_eval'
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-lmms-eval/bin/python -m pytest -q -W default \
 		-m 'slow or not slow' tests/lmms_eval
+
+test-viewer: .venv-viewer/ready  ## try the viewer in headless Chromium (apt-get install chromium)
+	.venv-viewer/bin/python -m pytest -q -m slow tests/viewer
 
 test-oldest test-newest: test-%: .venv-%/ready  ## run the fast tests with the oldest, or newest, torch and transformers (TESTS=...)
 	OMP_NUM_THREADS=1 .venv-$*/bin/python -c 'import torch, transformers as t; print("torch", torch.__version__, "transformers", t.__version__)'
@@ -107,6 +110,14 @@ OLDEST = sed -n 's/^ *"$(1)>=\([0-9.]*\)".*/$(1)==\1/p' pyproject.toml
 	.venv-lmms-eval/bin/pip install --quiet --disable-pip-version-check --no-deps 'lmms-eval>=0.7.3' -e .
 	.venv-lmms-eval/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
 		datasets evaluate sacrebleu pytablewriter loguru pytz python-dotenv
+	@touch $@
+
+# gradio wants an older pillow.
+.venv-viewer/ready: $(READY)
+	$(PYTHON) -m venv .venv-viewer
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-viewer/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/main.pth"
+	.venv-viewer/bin/pip install --quiet --disable-pip-version-check -e '.[test-viewer]'
 	@touch $@
 
 .venv/docs-ready: $(READY)

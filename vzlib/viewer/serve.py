@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Sequence
 
 from vzlib.models.checkpoint import embedded, resolve
@@ -28,8 +29,9 @@ def view(models: Sequence[str] = (), host: str = LOOPBACK, port: int | None = No
     offered = list(dict.fromkeys([*models, *embedded()]))
     if not offered:
         raise ValueError("there is no model: name a checkpoint folder or a hub name")
-    os.environ.update(SILENT)  # read when gradio is imported, and by its threads later
-    from vzlib.viewer.start import start
-
     first = models[0] if models else "dino" if "dino" in offered else offered[0]
-    start(offered, first, host, port)
+    with tempfile.TemporaryDirectory(prefix="vzlib-view-") as folder:  # uploads go with it
+        os.environ.update(SILENT, GRADIO_TEMP_DIR=folder)  # read when gradio is imported, and later
+        from vzlib.viewer.start import start
+
+        start(offered, first, host, port)

@@ -12,7 +12,7 @@ from vzlib.viewer.models import borrowed
 from vzlib.viewer.pictures import Picture
 from vzlib.viewer.seeing import attends_to, block_read, received
 
-LETTERS = 300  # of a question, at most
+LETTERS = 300  # of a question or a method, at most
 
 
 class Shown(NamedTuple):
@@ -54,6 +54,7 @@ def show(
     """
     check_question(question)
     for way in ways:
+        check_length("method", way)
         registry.method(way)
     with borrowed(model) as stock:
         if before is not None and before.model == model and before.picture is picture:
@@ -114,5 +115,10 @@ def check_question(question: str) -> None:
     """Raises ValueError for an empty question, or one that is too long."""
     if not question.strip():
         raise ValueError("there is no question; write one, such as: is there a flower ?")
-    if len(question) > LETTERS:
-        raise ValueError(f"the question has {len(question)} letters; allowed: {LETTERS}")
+    check_length("question", question)
+
+
+def check_length(what: str, text: str) -> None:
+    """Raises ValueError for a text that is too long."""
+    if len(text) > LETTERS:
+        raise ValueError(f"the {what} has {len(text)} letters; allowed: {LETTERS}")

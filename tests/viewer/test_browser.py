@@ -3,7 +3,10 @@
 Run by `make test-viewer`, which has gradio and playwright in an environment of its own.
 """
 
+import base64
 import contextlib
+import io
+import json
 import os
 import re
 import shutil
@@ -89,19 +92,22 @@ def page(served, browser):
     opened.on("request", lambda request: opened.asked.append(request.url))
     opened.goto(served[0])
     opened.wait_for_selector("#answers table.answers")
+    opened.wait_for_selector("#outgoing img")
     settled(opened)
     yield opened
     context.close()
 
 
 def settled(page):
-    """Nothing is being computed any more."""
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "[...document.querySelectorAll('[data-testid=status-tracker]')]"
-        ".every(one => one.classList.contains('hide'))"
-    )
-    page.wait_for_load_state("networkidle")
+    """Nothing has been computed for a second."""
+    quiet = 0
+    while quiet < 5:
+        page.wait_for_timeout(200)
+        busy = page.evaluate(
+            "[...document.querySelectorAll('[data-testid=status-tracker]')]"
+            ".some(one => !one.classList.contains('hide'))"
+        )
+        quiet = 0 if busy else quiet + 1
 
 
 def picture(page, name):
@@ -164,7 +170,7 @@ def test_the_process_talks_to_nobody_else(page, served):
 def test_sliders_change_what_is_kept_and_which_layer_is_seen(page):
     kept, attention = picture(page, "kept"), picture(page, "attention")
     page.fill("#retain input[type=number]", "192")
-    page.press("#retain input[type=number]", "Enter")
+    page.press("#retain input[type=number]", "Tab")
     changes(page, "kept", kept)
     settled(page)
     assert ways(page)[1][2].split("\n")[0] == "192"
@@ -273,7 +279,7 @@ def test_two_users_at_once_get_their_own_answers(served):
         client = gradio_client.Client(served[0], verbose=False)
         for _ in range(3):
             shown = client.predict(
-                "dino", "is there a rocket ?", way, "", retain, 11, api_name="/ask"
+                "dino", "is there a rocket ?", way, "", retain, 11, api_name="/answers"
             )
             found[retain].append(next(part for part in shown if "table" in str(part)))
 
@@ -290,6 +296,50 @@ def test_two_users_at_once_get_their_own_answers(served):
     said = {re.sub(r"(\d+ \+ .*?|\d+\.\d+%|<b>\d+</b>|\d+ ms)", "", str(table))
             for table in found[20]}  # fmt: skip
     assert len({re.sub(r"<td><div.*", "", one) for one in said}) == 1
+
+
+CELL = """
+<div id="cell" style="width: 760px"></div>
+<script type="module">
+const values = VALUES, listeners = {};
+const model = {
+  get: (name) => values[name],
+  set: (name, value) => {
+    values[name] = value;
+    (listeners["change:" + name] ?? []).forEach((listener) => listener());
+  },
+  save_changes: () => { window.saved = structuredClone(values); },
+  on: (event, listener) => { (listeners[event] ??= []).push(listener); },
+};
+window.model = model;
+const source = new Blob([SOURCE], { type: "text/javascript" });
+const cell = await import(URL.createObjectURL(source));
+cell.default.render({ model, el: document.querySelector("#cell") });
+window.ready = true;
+</script>
+"""
+
+
+def test_what_a_notebook_shows_answers_to_slider_and_click(browser):
+    dot = io.BytesIO()
+    Image.new("RGB", (48, 48), "red").save(dot, format="png")
+    picture = base64.b64encode(dot.getvalue()).decode()
+    values = {"grid": 24, "most": 576, "retain": 64, "look": "", "attention": picture,
+              "kept": picture, "of_attention": "", "of_kept": "two", "answers": "yes"}  # fmt: skip
+    source = (REPOSITORY / "vzlib" / "viewer" / "cell.js").read_text(encoding="utf-8")
+    opened = browser.new_page()
+    shown = CELL.replace("VALUES", json.dumps(values))
+    opened.set_content(shown.replace("SOURCE", json.dumps(source)))
+    opened.wait_for_function("window.ready", timeout=PATIENCE)
+    assert "Visual tokens" in opened.inner_text("#cell") and "yes" in opened.inner_text("#cell")
+    box = opened.locator("#cell img").nth(1).bounding_box()
+    opened.mouse.click(box["x"] + box["width"] * 5.5 / 24, box["y"] + box["height"] * 2.5 / 24)
+    assert opened.evaluate("saved.clicked") == ["kept", 2 * 24 + 5]
+    opened.locator("#cell input").fill("192")
+    assert opened.evaluate("saved.retain") == 192
+    opened.evaluate("model.set('of_kept', 'three')")
+    assert "three" in opened.inner_text("#cell")
+    opened.close()
 
 
 def test_a_page_that_was_asked_for_elsewhere_is_not_served(served):

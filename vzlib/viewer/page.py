@@ -49,7 +49,7 @@ def _lay_out(blocks: gr.Blocks, models: Sequence[str], model: str) -> None:
             file = gr.File(
                 label=f"or one of your own, up to {pictures.MEGABYTES} MB",
                 file_types=["image"],
-                height=120,
+                height=140,
                 elem_id="file",
             )
             asked = gr.Dropdown(
@@ -144,7 +144,9 @@ def _lay_out(blocks: gr.Blocks, models: Sequence[str], model: str) -> None:
     for event in opened:
         event.success(events.brightest, **attends, **hidden).success(**files, **hidden)
     changes = [go.click, asked.input, way.input, other.input, retain.release]
-    gr.on(changes, **common, api_name="ask", trigger_mode="always_last").success(**files, **hidden)
+    gr.on(changes, **common, api_name="answers", trigger_mode="always_last").success(
+        **files, **hidden
+    )
 
     block.input(
         events.layer, [state, block], [attention, of_layer], trigger_mode="always_last", **hidden

@@ -42,7 +42,7 @@ def _row(answered: Answered, longest: float) -> str:
     small = f"<small>{escape(answered.split)}</small>" if answered.split else ""
     tokens = told(answered).removesuffix(" tokens")
     return (
-        f"<tr><th>{escape(answered.way)}</th><td class='said'>{escape(answered.text) or '—'}</td>"
+        f"<tr><th>{escape(answered.way)}</th><td class='answer'>{escape(answered.text) or '—'}</td>"
         f"<td>{tokens}{small}</td>"
         f'<td><div class="bar">{bars}</div><b>{total:.0f}</b> = {parts}</td></tr>'
     )

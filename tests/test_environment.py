@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions
 import yaml
 from packaging.requirements import Requirement
 
+import vzlib
 from vzlib.paths import REPOSITORY
 
 CONDA_NAMES = {
@@ -33,6 +34,8 @@ NOT_IMPORTED = {  # by vzlib, but by what it calls
 NOT_REQUIRED = {  # by whoever installs vzlib alone
     "anywidget": "the extra lab",
     "gradio": "the extra viewer",
+    "griffe": "comes with mkdocstrings",
+    "griffelib": "the same, where it is installed",
     "datasets": "comes with lmms-eval",
     "lmms-eval": "the extra of this name",
     "onnx": "once, to train dino-llava",
@@ -110,3 +113,10 @@ def imported() -> set[str]:
 def test_what_is_imported_is_required_and_nothing_else():
     required = {plain(Requirement(line).name) for line in PROJECT["dependencies"]}
     assert imported() - set(NOT_REQUIRED) == required - set(NOT_IMPORTED)
+
+
+def test_every_file_names_the_same_version():
+    version = PROJECT["version"]
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == vzlib.__version__ == version
+    assert f"\n## {version}" in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")

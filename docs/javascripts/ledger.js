@@ -1,6 +1,6 @@
 // Shows the rows of the ledger that have the words typed and the verdict and section chosen.
 document.addEventListener("DOMContentLoaded", () => {
-  const table = document.querySelector("table.ledger");
+  const table = document.getElementById("ledger-table");
   if (!table) return;
   const fields = ["words", "verdict", "section"].map((name) => document.getElementById(`ledger-${name}`));
   const count = document.getElementById("ledger-count");

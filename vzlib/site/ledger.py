@@ -27,7 +27,7 @@ def ledger(table: pd.DataFrame, notebooks: Collection[str]) -> str:
     cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     return (
         f"{_choice(table)}\n"
-        f'<table class="ledger"><thead><tr>{cells}</tr></thead><tbody>\n{rows}\n</tbody></table>'
+        f'<table id="ledger-table"><thead><tr>{cells}</tr></thead><tbody>\n{rows}\n</tbody></table>'
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
+from statsmodels.stats.multitest import multipletests
 
 from vzlib.statistics.comparison import headings, holm, paired_difference, percent_of, summary
 
@@ -76,6 +77,10 @@ def test_the_interval_covers_where_questions_of_an_image_stand_and_fall_together
 def test_holm_by_hand():
     assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([0.6, 0.7])) == pytest.approx([1, 1])
+    assert len(holm(np.array([]))) == 0
+    for seed in range(20):
+        given = np.random.default_rng(seed).random(9).round(1) ** 3  # with ties
+        assert np.array_equal(holm(given), multipletests(given, method="holm")[1])
 
 
 def test_percent_of_vanilla_is_the_mean_of_the_tasks_ratios():
@@ -133,7 +138,7 @@ def test_what_is_kept_and_lost_is_covered():
         assert 0.905 <= share <= 0.985, name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("images", [16, 32])
 def test_what_is_kept_and_lost_is_covered_in_many_simulations(images):
     for name, share in coverage(images, 2000).items():

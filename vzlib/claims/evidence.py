@@ -59,7 +59,7 @@ class Evidence:
 
     def __init__(self, chosen: Chosen) -> None:
         self.chosen = chosen
-        self._rows: dict[Any, pd.DataFrame] = {}
+        self._rows: dict[Any, pd.DataFrame | Exception] = {}
 
     def settings(self, notebook: str) -> Any:
         return settings_of(self.chosen, notebook)
@@ -81,6 +81,11 @@ class Evidence:
             try:
                 with results.store_only():
                     self._rows[key] = getattr(experiment, function)(settings)
+            except results.MissingResult as error:
+                self._rows[key] = error
             except ValueError as error:
-                raise DoesNotFit(str(error)) from error
-        return self._rows[key]
+                self._rows[key] = DoesNotFit(str(error))
+        found = self._rows[key]
+        if isinstance(found, Exception):
+            raise found
+        return found

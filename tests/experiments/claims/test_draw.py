@@ -13,10 +13,19 @@ from vzlib.plotting.style import look
 from vzlib.statistics.verdict import VERDICTS
 
 
-def made_up(monkeypatch, tmp_path):
-    monkeypatch.setenv("VZLIB_RESULTS", str(tmp_path / "empty"))
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """The ledger of a store without results."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VZLIB_RESULTS", str(tmp_path_factory.mktemp("empty")))
+        return ledger.table(settings("15_claims", scale="quick"))
+
+
+@pytest.fixture
+def table(empty, tmp_path, monkeypatch):
+    """With made-up numbers for four claims."""
     monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / "figures"))
-    table = ledger.table(settings("15_claims", scale="quick"))
+    table = empty.copy()
     measured = table["claim"].isin(["C15", "C16", "C11", "C35"])
     units = {"C11": CHANGE, "C35": "times as fast, prefill, a model at 160 tokens"}
     unit = table["claim"].map(units).fillna(PERCENT)
@@ -24,8 +33,7 @@ def made_up(monkeypatch, tmp_path):
     return table.assign(unit=unit.where(measured, ""))
 
 
-def test_a_tile_for_every_claim_and_a_panel_for_every_unit(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path)
+def test_a_tile_for_every_claim_and_a_panel_for_every_unit(table):
     numbers = ledger.comparable(table)
     printed = {"C11": -9.2, "C15": 94.0, "C16": 97.6, "C35": 7.8}
     assert numbers.set_index("claim")["paper"].to_dict() == printed
@@ -40,8 +48,7 @@ def test_a_tile_for_every_claim_and_a_panel_for_every_unit(monkeypatch, tmp_path
     assert stars == [94.0, 97.6]
 
 
-def test_every_tile_has_the_colour_and_the_mark_of_its_verdict(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path)
+def test_every_tile_has_the_colour_and_the_mark_of_its_verdict(table):
     given = [VERDICTS[number % len(VERDICTS)] for number in range(len(table))]
     table["verdict"] = given
     axes = draw.figure(table, ledger.comparable(table)).axes[0]
@@ -67,8 +74,7 @@ def test_every_tile_has_the_colour_and_the_mark_of_its_verdict(monkeypatch, tmp_
     assert len(told) == len(VERDICTS)  # or a tile would not tell them apart
 
 
-def test_measured_numbers_stand_at_their_values_with_their_intervals(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path)
+def test_measured_numbers_stand_at_their_values_with_their_intervals(table):
     table.loc[table["claim"] == "C16", ["value", "low", "high", "verdict"]] = (
         80.0, 70.0, 85.0, "opposite",
     )  # fmt: skip
@@ -85,13 +91,12 @@ def test_measured_numbers_stand_at_their_values_with_their_intervals(monkeypatch
     assert same_color(bars[1][3], look("opposite").colour)
 
 
-def test_without_numbers_the_tiles_stand_alone(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path).assign(unit="")
+def test_without_numbers_the_tiles_stand_alone(table):
+    table = table.assign(unit="")
     assert len(draw.figure(table, ledger.comparable(table)).axes) == 1
 
 
-def test_the_table_has_every_claim(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path)
+def test_the_table_has_every_claim(table, tmp_path):
     shown = draw.table(table, settings("15_claims", scale="quick")).cells
     assert len(shown) == 57
     saved = pd.read_csv(tmp_path / "figures" / "15_claims_table.csv")
@@ -99,8 +104,7 @@ def test_the_table_has_every_claim(monkeypatch, tmp_path):
     assert (tmp_path / "figures" / "15_claims_table.tex").is_file()
 
 
-def test_another_model_is_a_strip_at_the_foot_of_every_tile(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path)
+def test_another_model_is_a_strip_at_the_foot_of_every_tile(table):
     others = pd.Series([VERDICTS[n % len(VERDICTS)] for n in range(len(table))], table.index)
     models = {"dino": table["verdict"], "pico": others}
     axes = draw.figure(table, ledger.comparable(table), models).axes[0]
@@ -114,8 +118,7 @@ def test_another_model_is_a_strip_at_the_foot_of_every_tile(monkeypatch, tmp_pat
         assert same_color(colours[round(x - draw.TILE / 2, 3), int(y)], look(other).colour), claim
 
 
-def test_the_table_has_a_column_for_every_model(monkeypatch, tmp_path):
-    table = made_up(monkeypatch, tmp_path)
+def test_the_table_has_a_column_for_every_model(table):
     table["verdict llava-1.5"], table["measured llava-1.5"] = "found", "1.0 [0.9, 1.1]"
     shown = draw.table(table, settings("15_claims", scale="quick")).cells
     assert shown["verdict llava-1.5"].eq("found").all()

@@ -29,10 +29,13 @@ def findings(evidence: Evidence) -> dict[str, Finding]:
 
     Raises ValueError if a claim is decided twice, or decided and still planned.
     """
-    found = planned()
-    for analysis in analyses():
-        if twice := found.keys() & analysis.CLAIMS.keys():
+    found, deciding = planned(), list(analyses())
+    known = set(found)
+    for analysis in deciding:
+        if twice := known & analysis.CLAIMS.keys():
             raise ValueError(f"{analysis.__name__}: {', '.join(sorted(twice))} decided twice")
+        known |= analysis.CLAIMS.keys()
+    for analysis in deciding:
         settings = evidence.settings(analysis.NOTEBOOK).model_dump(mode="json")
         for claim, function in analysis.CLAIMS.items():
             one = _found(function, evidence)

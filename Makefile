@@ -46,8 +46,7 @@ sweep: $(READY)  ## run a notebook over a grid (SWEEP=params/sweeps/<name>.yaml,
 test: $(READY)  ## check style and types, run the fast tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(PYTEST)
+	$(BIN)/mypy & types=$$!; $(PYTEST); tests=$$?; wait $$types && exit $$tests  # beside each other, for the time's sake
 
 test-slow: $(READY)  ## run the slow tests
 	$(PYTEST) -m "slow$(if $(shell command -v slurmctld),, and not slurm)"

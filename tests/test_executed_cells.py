@@ -25,25 +25,27 @@ LATER = "rows = [1]\nmodels = 'text'\nlength = 5\ndef exponentials(): pass\n_ = 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Function: runs cells in one kernel that is started anew; what each printed or its error."""
+    """Function: runs cells in a kernel that has forgotten all; what each printed or its error."""
+    place = {"metadata": {"path": str(tmp_path_factory.mktemp("kernel"))}}
+    with own_kernel() as config:  # one for all tests, since most of the time goes into its start
+        client = NotebookClient(
+            new_notebook(), kernel_name="python3", config=config, resources=place, allow_errors=True
+        )
+        with client.setup_kernel():
 
-    def cells(*sources):
-        notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-        place = {"metadata": {"path": str(tmp_path_factory.mktemp("kernel"))}}
-        with own_kernel() as config:
-            client = NotebookClient(
-                notebook, kernel_name="python3", config=config, resources=place, allow_errors=True
-            )
-            client.execute()
-        return [
-            "".join(
-                output.get("text") or output.get("evalue") or output.data["text/plain"]
-                for output in cell.outputs
-            ).strip()
-            for cell in notebook.cells
-        ]
+            def cells(*sources):
+                client.nb = new_notebook(cells=[*map(new_code_cell, ("%reset -f", *sources))])
+                for number, cell in enumerate(client.nb.cells):
+                    client.execute_cell(cell, number)
+                return [
+                    "".join(
+                        output.get("text") or output.get("evalue") or output.data["text/plain"]
+                        for output in cell.outputs
+                    ).strip()
+                    for cell in client.nb.cells[1:]
+                ]
 
-    return cells
+            yield cells
 
 
 def test_a_second_run_takes_the_changed_value_and_nothing_else(run):

@@ -100,7 +100,7 @@ def tokenizer():
     )
 
 
-def llava(family="clip", strategy="default", image_size=192, patch=8, seed=0, layer=-2):
+def llava(family="clip", strategy="default", image_size=192, patch=8, seed=0, layer=-2, layers=3):
     """(model, processor): 24 x 24 = 576 patches, 4 tower blocks, 3 language model layers."""
     eye = tower(family, image_size, patch, seed)
     torch.manual_seed(seed)
@@ -108,7 +108,7 @@ def llava(family="clip", strategy="default", image_size=192, patch=8, seed=0, la
         vocab_size=len(SPECIAL) + len(WORDS),
         hidden_size=64,
         intermediate_size=96,
-        num_hidden_layers=3,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=4096,

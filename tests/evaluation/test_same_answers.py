@@ -13,9 +13,9 @@ from vzlib.evaluation.questions import Asked, Question
 from vzlib.methods import registry
 from vzlib.methods.inside.schedule import Inside
 from vzlib.methods.vanilla import Vanilla
+from vzlib.models import load
 from vzlib.models.answer import prompt
 from vzlib.models.images import open_image
-from vzlib.models.load import load
 
 RETAIN, AVERAGE, LONGEST = 64, 224, 8
 
@@ -44,7 +44,7 @@ def generated(loaded, zipped, image, texts):
 
 def different(name, images, texts):
     """Of all questions about all images: how many are answered differently, and all answers."""
-    loaded = load("pico-llava")
+    loaded = load.loaded("pico-llava")  # once for all methods
     zipped = vzlib.zip_model(loaded.model, loaded.processor, method=name, **spends(name))
     with zipped:
         said = {number: generated(loaded, zipped, image, texts)

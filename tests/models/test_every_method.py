@@ -21,8 +21,9 @@ from vzlib.evaluation.questions import Asked, Question
 from vzlib.methods import registry
 from vzlib.methods.inside.schedule import Inside
 from vzlib.methods.vanilla import Vanilla
+from vzlib.models import load
 from vzlib.models.answer import answer, prompt
-from vzlib.models.load import Loaded, load
+from vzlib.models.load import Loaded
 from vzlib.models.zip import ZippedModel
 from vzlib.scenes import make
 
@@ -270,8 +271,20 @@ def llava():
     return deep(image_size=48, layers=5)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", NAMES)
+def cells():
+    """All of them; fast are each method once, and each way once before and once inside."""
+    fast = set()
+    for place in ("before", "inside"):
+        names = registry.names(place)
+        for turn in range(max(len(names), len(WAYS))):
+            fast.add((names[turn % len(names)], [*WAYS][turn % len(WAYS)]))
+    for name in NAMES:
+        for way in WAYS:
+            marks = () if (name, way) in fast else pytest.mark.slow
+            yield pytest.param(name, way, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "way"), [*cells()])
 def test_on_a_tiny_model(llava, name, way):
     loaded = Loaded(*llava, "tiny")
     with vzlib.zip_model(*llava, method=name, **spends(name, loaded.patches)) as zipped:
@@ -282,7 +295,7 @@ def test_on_a_tiny_model(llava, name, way):
 @pytest.mark.parametrize("way", [*WAYS][:6])
 @pytest.mark.parametrize("name", NAMES)
 def test_on_pico(name, way):
-    loaded = load("pico-llava")
+    loaded = load.loaded("pico-llava")
     given = spends(name, loaded.patches)
     with vzlib.zip_model(loaded.model, loaded.processor, method=name, **given) as zipped:
         WAYS[way](Case(loaded, name, zipped, pictures("pico")))

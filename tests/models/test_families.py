@@ -198,7 +198,16 @@ def test_what_cannot_be_is_refused_by_name(family, arguments, message):
     assert "get_image_features" not in model.model.__dict__
 
 
-@pytest.mark.parametrize("name", sorted({*registry.names("before")} - {"vanilla", "downsampling"}))
+def pairs():
+    """Every method on every family; fast are each method once, and each family."""
+    methods = sorted({*registry.names("before")} - {"vanilla", "downsampling"})
+    for row, one in enumerate(NAMES):
+        for column, name in enumerate(methods):
+            marks = () if column % len(NAMES) == row else pytest.mark.slow
+            yield pytest.param(one, name, marks=marks)
+
+
+@pytest.mark.parametrize(("family", "name"), [*pairs()])
 def test_every_method_runs_at_the_least_a_middle_and_nearly_all(family, name):
     model, processor = families.made(family)
     cost = placeholders(model, inputs_of(processor))[0]

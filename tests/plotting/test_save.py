@@ -9,15 +9,11 @@ from PIL import Image
 
 from vzlib.notebooks import settings
 from vzlib.paths import REPOSITORY
-from vzlib.plotting import COLUMN, save
+from vzlib.plotting import COLUMN, save, styled
 
 KINDS = ("pdf", "png", "csv", "json")
-DRAW = """
-import sys
-import pandas as pd
-from matplotlib.figure import Figure
-from vzlib.notebooks import settings
-from vzlib.plotting import COLUMN, save, styled
+APART = "import sys; from tests.plotting.test_save import example; example(*sys.argv[1:])"
+
 
 @styled
 def draw(values):
@@ -28,28 +24,42 @@ def draw(values):
     axes.legend()
     return figure
 
-values = [float(value) for value in sys.argv[1:]]
-save(draw(values), "example", pd.DataFrame({"value": values}), settings("01_redundancy", count=7))
-"""
+
+def example(*words):
+    values = [float(word) for word in words]
+    table = pd.DataFrame({"value": values})
+    save(draw(values), "example", table, settings("01_redundancy", count=7))
 
 
-def draw(folder, *values, seed="0", epoch="0"):
-    command = [sys.executable, "-c", DRAW, *map(str, values)]
-    changes = {"VZLIB_FIGURES": str(folder), "PYTHONHASHSEED": seed, "SOURCE_DATE_EPOCH": epoch}
-    subprocess.run(command, env={"PYTHONPATH": str(REPOSITORY), **changes}, check=True)
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """Function: the files of the example, drawn in a folder of that name."""
+
+    def of(name, *values):
+        monkeypatch.setenv("VZLIB_FIGURES", str(tmp_path / name))
+        example(*values)
+        return read(tmp_path / name)
+
+    return of
+
+
+def read(folder):
+    assert {path.name for path in folder.iterdir()} == {f"example.{kind}" for kind in KINDS}
     return [(folder / f"example.{kind}").read_bytes() for kind in KINDS]
 
 
-def test_equal_data_gives_equal_bytes_and_other_data_others(tmp_path):
-    first = draw(tmp_path / "a", 1, 2, 3)
-    assert draw(tmp_path / "b", 1, 2, 3, seed="1", epoch="999999999") == first
-    other = draw(tmp_path / "c", 1, 2, 4)
+def test_equal_data_gives_equal_bytes_in_any_process_and_other_data_others(tmp_path, drawn):
+    first = drawn("a", 1, 2, 3)
+    changes = {"PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": "999999999"}
+    changes |= {"VZLIB_FIGURES": str(tmp_path / "b"), "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-c", APART, "1", "2", "3"], env=changes, check=True)
+    assert read(tmp_path / "b") == first
+    other = drawn("c", 1, 2, 4)
     assert all(one != another for one, another in zip(first[:3], other[:3], strict=True))
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {f"example.{k}" for k in KINDS}
 
 
-def test_the_data_and_what_made_them_lie_beside_the_figure(tmp_path, monkeypatch):
-    draw(tmp_path / "a", 1, 0.1 + 0.2)
+def test_the_data_and_what_made_them_lie_beside_the_figure(tmp_path, monkeypatch, drawn):
+    drawn("a", 1, 0.1 + 0.2)
     assert (tmp_path / "a" / "example.csv").read_text() == "value\n1\n0.3\n"
     record = json.loads((tmp_path / "a" / "example.json").read_text())
     assert record["settings_class"] == "Redundancy" and record["settings"]["count"] == 7
@@ -61,10 +71,10 @@ def test_the_data_and_what_made_them_lie_beside_the_figure(tmp_path, monkeypatch
     assert (tmp_path / "b" / "two-bars.csv").read_text() == "b\n2\n"
 
 
-def test_fonts_are_embedded_and_the_width_is_that_of_the_column(tmp_path):
-    pdf = draw(tmp_path, 1, 2)[0]
+def test_fonts_are_embedded_and_the_width_is_that_of_the_column(tmp_path, drawn):
+    pdf = drawn("a", 1, 2)[0]
     assert b"/FontFile2" in pdf and b"/Type3" not in pdf
-    with Image.open(tmp_path / "example.png") as image:
+    with Image.open(tmp_path / "a" / "example.png") as image:
         assert abs(image.width / 300 - COLUMN) < 0.01
 
 

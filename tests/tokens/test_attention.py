@@ -133,7 +133,7 @@ def test_never_more_than_a_block_of_the_map(rows):
     assert largest.elements == rows * 300
 
 
-@pytest.mark.parametrize(("batch", "heads", "tokens"), [(1, 4, 16384), (1, 1, 65536), (4, 16, 729)])
+@pytest.mark.parametrize(("batch", "heads", "tokens"), [(1, 4, 16384), (1, 1, 32768), (4, 16, 729)])
 def test_memory_grows_with_the_tokens_and_not_with_their_square(batch, heads, tokens):
     queries = torch.empty(batch, heads, tokens, 64, device="meta")
     with Largest() as largest:

@@ -43,7 +43,7 @@ def test_it_is_small_and_complete():
 def test_it_answers_most_questions_of_every_task():
     loaded = load("pico")
     points = [("vanilla", 576)]
-    table = summary(answers(loaded, points, each=60, progress=False), "method")
+    table = summary(answers(loaded, points, each=20, progress=False), "method")
     value = table.set_index("task")["value"]
     assert value["mean"] > 80 and (value > 60).all(), value
 
@@ -67,12 +67,23 @@ def test_the_card_can_be_written_again_where_the_model_was_not_trained(tmp_path)
     assert len((tmp_path / card.CURVE).read_text()) == len((FOLDER / card.CURVE).read_text())
 
 
-@pytest.mark.slow
-def test_accuracy_is_what_the_table_says():
-    table = pd.read_csv(FOLDER / "accuracy.csv").set_index(["method", "retained", "task"])["value"]
-    loaded = load("pico")
+def away(each):
+    """How far accuracies over so many questions of each task are from the table's."""
+    keys = ["method", "retained", "task"]
+    table = pd.read_csv(FOLDER / "accuracy.csv").set_index(keys)["value"]
     points = [("vanilla", 576), ("visionzip", 64), ("random", 64)]
-    rows = answers(loaded, points, each=1000, progress=False)
-    now = summary(rows, ("method", "retained")).set_index(["method", "retained", "task"])["value"]
-    # Other processors round otherwise, which moves single answers.
-    assert (now - table[now.index]).abs().max() < 0.5
+    rows = answers(load("pico"), points, each=each, progress=False)
+    now = summary(rows, ("method", "retained")).set_index(keys)["value"]
+    return (now - table[now.index]).abs()
+
+
+@pytest.mark.slow
+def test_accuracy_over_a_tenth_of_the_questions_is_near_what_the_table_says():
+    found = away(100)
+    assert found.xs("mean", level="task").max() < 6  # three standard errors of 500 answers
+    assert found.max() < 15  # and of 100
+
+
+@pytest.mark.long
+def test_accuracy_is_what_the_table_says():
+    assert away(1000).max() < 0.5  # other processors round otherwise, which moves single answers

@@ -51,6 +51,9 @@ def test_budgets_that_five_views_cannot_share_are_refused(budget):
 
 def test_compiled_prefills_stand_beside_their_eager_ones(own_store, small, monkeypatch):
     monkeypatch.setattr(pipeline, "compiled", partial(pipeline.compiled, backend="eager"))
+    shape = geometry.LLAVAS["llava-small"]
+    short = shape._replace(text={**shape.text, "num_hidden_layers": 2})  # traced the sooner
+    monkeypatch.setitem(geometry.LLAVAS, "llava-small", short)
     chosen = small.model_copy(
         update={"compiled": True, "methods": ("visionzip",), "budgets": (160,)}
     )

@@ -168,7 +168,7 @@ def test_a_few_kills(clone):
     assert table == ["number,square", *(f"{number},{number**2}" for number in numbers)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("group", "kills", "sweeps"), [(False, 50, 20), (True, 20, 5)], ids=["coordinator", "group"]
 )

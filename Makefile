@@ -51,7 +51,7 @@ test: $(READY)  ## check style and types, run the fast tests
 test-slow: $(READY)  ## run the slow tests
 	$(PYTEST) -m "slow$(if $(shell command -v slurmctld),, and not slurm)"
 
-test-long: $(READY)  ## run the longest tests: every method on pico in every way, an hour
+test-long: $(READY)  ## run the longest tests: every method on pico in every way, all questions, many kills; hours
 	$(PYTEST) -m long
 
 test-lmms-eval: .venv-lmms-eval/ready  ## try the plug-in under the real lmms-eval, on a tiny model and on dino

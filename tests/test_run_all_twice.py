@@ -30,7 +30,13 @@ CHANGES = {
         {"images": 2, "turns": 2, "methods": ["visionzip", "fastv"]},
         {"budgets": [400]},
     ),
+    "14_adaptive_budget": (
+        {"each": 8, "ladder": [32, 64, 128], "budgets": [64]},
+        {"budgets": [48]},
+    ),
     "15_claims": ({"scale": "quick"}, {"scale": "default"}),
+    "16_what_is_lost": ({"each": 8, "budgets": [64]}, {"seed": 1}),
+    "17_concentration": ({"count": 4, "each": 3, "temperatures": [2.0]}, {"registers": 2}),
 }
 
 

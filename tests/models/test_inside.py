@@ -234,6 +234,7 @@ def test_a_further_turn_of_a_padded_batch_is_as_one_by_one(llava, method):
     torch.testing.assert_close(together, apart, atol=2e-5, rtol=0)
 
 
+@pytest.mark.slow  # uncompiled, a static cache is tried with every method
 @pytest.mark.filterwarnings("ignore")  # of the compiler, that it goes on without
 def test_steps_compiled_over_a_static_cache_say_the_same(llava, inputs):
     model, processor = llava

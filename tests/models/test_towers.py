@@ -180,7 +180,10 @@ def test_runs_without_values_so_nothing_waits_for_a_device(family):
     assert zipped.tokens.is_meta and zipped.tokens.shape == (2, 14, 32)
 
 
-@pytest.mark.parametrize("family", SINGLE)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=() if name == "clip" else pytest.mark.slow) for name in SINGLE],
+)
 def test_compiles_as_one_graph_even_after_outputs_were_captured(family):
     tower = tiny.tower(family)
     (pixels,), _ = tiny.tower_inputs(family)

@@ -26,6 +26,14 @@ CHANGES = {
         {"larger": None, "methods": ["visionzip"], "budgets": [640], "repetitions": 4},
         {"limit": 0.5},
     ),
+    "09_efficient_tuning": (
+        {"each": 4, "budgets": [64], "others": [], "images": 8},
+        {"budgets": [32]},
+    ),
+    "10_training_stage": (
+        {"each": 4, "budgets": [64], "images": 8, "steps": 2, "seeds": [0, 1]},
+        {"budgets": [32]},
+    ),
     "12_many_turns": (
         {"images": 2, "turns": 2, "methods": ["visionzip", "fastv"]},
         {"budgets": [400]},

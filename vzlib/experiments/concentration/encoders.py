@@ -25,7 +25,8 @@ class Encoder(NamedTuple):
 
 # The first five are read by `vzlib.models.towers`, the others within their models.
 ENCODERS = (
-    Encoder("CLIPVisionModel", ("llava", "llava_next", "video_llava"), "llava-hf/llava-1.5-7b-hf",
+    Encoder("CLIPVisionModel", ("llava", "llava_next", "video_llava", "mini_gemini"),
+            "llava-hf/llava-1.5-7b-hf",
             "pico"),
     Encoder("SiglipVisionModel", ("llava", "llava_onevision"),
             "llava-hf/llava-onevision-qwen2-7b-ov-hf"),
@@ -33,6 +34,7 @@ ENCODERS = (
     Encoder("Dinov2Model", ("llava",), "facebook/dinov2-small", "dino"),
     Encoder("Dinov2WithRegistersModel", ("llava",), "facebook/dinov2-with-registers-small"),
     Encoder("InternVLVisionModel", ("internvl",), "OpenGVLab/InternVL3-8B-hf"),
+    Encoder("SmolVLMVisionTransformer", ("smolvlm",), "HuggingFaceTB/SmolVLM2-2.2B-Instruct"),
     Encoder("Qwen2_5_VisionTransformerPretrainedModel", ("qwen_vl",),
             "Qwen/Qwen2.5-VL-7B-Instruct"),
     Encoder("Qwen3VLVisionModel", ("qwen_vl",), "Qwen/Qwen3-VL-8B-Instruct"),

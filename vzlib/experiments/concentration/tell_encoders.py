@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from vzlib.experiments.concentration.encoders import ENCODERS
+from vzlib.models.host import FAMILIES as HOSTS
 from vzlib.models.host import REFUSED
 from vzlib.models.tower_parts import FAMILIES
 
@@ -13,7 +14,8 @@ EMBEDDED = ".venv/bin/vzlib reproduce 17 -p model {}"
 
 
 def encoders(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each kind of encoder, and one for each model that is refused.
+    """A row for each kind of encoder, for each model whose encoder is not among these, and for each
+    model that is refused.
 
     rows: of `measure_encoders.measure`. Columns: tower, cls, rated (by what), made (what VisionZip
     made of tiny random weights), gini, models (that are zipped and have it), hub (a checkpoint),
@@ -35,9 +37,13 @@ def encoders(rows: pd.DataFrame) -> pd.DataFrame:
             told = (cls, "CLS row" if cls else "column mean", made, float(row["gini"]))
         else:
             cls = encoder.tower.startswith("InternVL")
-            rated = "CLS row, of 2 x 2 patches" if cls else "column mean, of 2 x 2 patches"
+            rated = f"{'CLS row' if cls else 'column mean'}, of the patches that make a token"
             told = (cls, rated, "", float("nan"))
         found.append((encoder.tower, *told, models, encoder.hub, command))
+    named = {model for encoder in ENCODERS for model in encoder.models}
+    for model in HOSTS:
+        if model not in named:
+            found.append(("", None, "", "", float("nan"), model, "", ""))
     for model, why in REFUSED.items():
         found.append((model, None, "", f"refused: {why}", float("nan"), "", "", ""))
     columns = ["tower", "cls", "rated", "made", "gini", "models", "hub", "command"]

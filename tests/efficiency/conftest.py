@@ -3,16 +3,20 @@
 import pytest
 from transformers import CLIPVisionConfig, SiglipVisionConfig
 
+from tests.narrow import BLOCK, EYE, NARROW, NARROW_QWEN, narrow
 from vzlib.efficiency import geometry
-
-BLOCK = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
-         "num_attention_heads": 2}  # fmt: skip
-EYE = {**BLOCK, "image_size": 336, "patch_size": 14}
+from vzlib.efficiency.bench import families as rows
+from vzlib.efficiency.families import CASES
 
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Names "tiny-clip", "tiny-siglip", "tiny" and "tiny-2x", with 577 tokens a view."""
+    """Names "tiny-clip", "tiny-siglip", "tiny" and "tiny-2x", with 577 tokens a view,
+    and two families alone."""
+    few = {name: narrow(CASES[name]) for name in ("LLaVA-NeXT", "Qwen2.5-VL")}
+    monkeypatch.setattr(rows, "CASES", few)
+    monkeypatch.setattr(rows, "SMALL_TOWER", NARROW)
+    monkeypatch.setattr(rows, "QWEN_EYE", NARROW_QWEN)
     monkeypatch.setitem(geometry.TOWERS, "tiny-clip", (CLIPVisionConfig, EYE))
     siglip = (SiglipVisionConfig, {**EYE, "vision_use_head": False})
     monkeypatch.setitem(geometry.TOWERS, "tiny-siglip", siglip)

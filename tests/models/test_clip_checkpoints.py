@@ -111,8 +111,7 @@ def test_languagebinds_tower_is_a_clip_tower(languagebind):
     assert all(torch.equal(one, other) for one, other in zip(ours, expected, strict=True))
 
 
-def test_each_frame_of_video_llava_is_rated_by_its_own_cls(languagebind):
-    folder, own = languagebind
+def test_each_frame_of_video_llava_is_rated_by_its_own_cls():
     model, processor = families.MADE["video_llava"]()
     size = model.config.vision_config.image_size
     frames = tiny.tower("clip", size, 8, hidden_act="gelu")

@@ -53,7 +53,9 @@ class MiniGeminiModel(LlavaModel):
         super().__init__(config)
         eye: Any = config.vision_config
         aux: Any = config.aux_config
-        self.vision_tower_aux = AutoModel.from_config(aux)
+        self.vision_tower_aux = AutoModel.from_config(
+            aux, attn_implementation="eager"
+        )  # it has none
         self.vision_tower_aux.layernorm = nn.Identity()  # of a pooled feature that nobody reads
         width, fine = eye.hidden_size, sum(aux.hidden_sizes)
         self.vlm_uni_query_projector = _projector(width, width)

@@ -144,7 +144,7 @@ def forward(
     reduction: ByView, below: Callable[..., Any], core: Any, *arguments: Any, num_tiles: Any = None,
     **options: Any,
 ) -> Any:  # fmt: skip
-    with _knowing(num_tiles):
+    with knowing(num_tiles):
         return below(core, *arguments, **options)
 
 
@@ -152,12 +152,13 @@ def generate(
     reduction: ByView, below: Callable[..., Any], model: Any, *arguments: Any,
     num_tiles: Any = None, **options: Any,
 ) -> Any:  # fmt: skip
-    with _knowing(num_tiles):
+    with knowing(num_tiles):
         return below(model, *arguments, **options)
 
 
 @contextmanager
-def _knowing(tiles: Any) -> Iterator[None]:
+def knowing(tiles: Any) -> Iterator[None]:
+    """Meanwhile images have so many tiles, as `forward` and `generate` are told."""
     token = _tiles.set(tiles)
     try:
         yield

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vzlib.efficiency.bench import column_sum, language, merging, towers
+from vzlib.efficiency.bench import column_sum, families, language, merging, towers
 from vzlib.efficiency.bench.row import Row
 from vzlib.efficiency.bench.scale import Scale
 from vzlib.efficiency.device import describe, slug
@@ -27,6 +27,8 @@ GROUPS: dict[str, Group] = {
     towers.USUAL: towers.usual,
     language.PREFILL: language.prefill,
     language.LARGER: language.larger,
+    families.TOWERS: families.towers,
+    families.FIRST: families.first_token,
 }
 
 

@@ -56,6 +56,7 @@ def test_a_method_inside_is_freed_of_its_budget():
     assert free(fitted) == FastV() != fitted
 
 
+@pytest.mark.slow
 def test_in_a_kernel_slider_and_clicks_change_what_is_seen(tmp_path):
     """A notebook is executed, its widget moved and clicked as the browser would."""
     cells = [

@@ -18,7 +18,9 @@ def test_examples_are_square_and_known_to_notebook_00(name):
     picture = example(name)
     assert picture.image.dtype == np.uint8 and picture.image.shape[0] == picture.image.shape[1]
     assert picture.asked and all(text.endswith("?") for text, _ in picture.asked)
-    assert list(picture.setting) == (["scene"] if name.startswith("scene") else ["photograph"])
+    deck, _, number = name.partition(" ")
+    expected = {"questions": deck, "scene": int(number)} if number else {"photograph": name}
+    assert picture.setting == expected
 
 
 def test_an_unknown_example_names_those_there_are():

@@ -33,11 +33,12 @@ def test_a_photograph_is_asked_the_same(method, merge):
     assert found.photograph_answer == "no"  # the truth, and not what was answered
 
 
-def test_a_scene_is_known_by_its_number_and_shows_the_same_image():
-    picture = example("scene 5")
+@pytest.mark.parametrize("name", ["scenes 5", "things 4"])
+def test_a_scene_is_known_by_its_number_and_shows_the_same_image(name):
+    picture = example(name)
     values = settings.parameters(picture, "pico", "visionzip", 64, "what ?", "x")
     found = taken(settings.written(picture, "visionzip", values))
-    assert found.scene == 5
+    assert (found.questions, found.scene) == (name[:6], int(name[7:]))
     assert (measure.images(found)["scene"] == picture.image).all()
 
 

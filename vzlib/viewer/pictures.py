@@ -9,15 +9,14 @@ from PIL import Image, UnidentifiedImageError
 
 from vzlib import scenes
 from vzlib.evaluation.pictures import square
+from vzlib.evaluation.questions import DECKS
 from vzlib.models.images import open_image
 from vzlib.parameters import unknown
-from vzlib.scenes import things
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MEGABYTES = 20  # of an uploaded file
 MEGAPIXELS = 25  # of an uploaded image
-SCENES = (5, 11, 2)  # numbers of test scenes that are shown
-THINGS = (1, 4, 7)
+SCENES = {"scenes": (5, 11, 2), "things": (1, 4, 7)}  # numbers of test scenes, by deck
 # Of the photographs, in words that the embedded models know; the truth is what one sees.
 NOTHING_THERE = (("is there a rocket ?", "no"), ("is there a red circle ?", "no"))
 ASKED = {
@@ -34,7 +33,7 @@ class Picture(NamedTuple):
     """A square image.
 
     name: what it is called. image: [P, P, 3] uint8. asked: questions with their true answers, where
-    they are known. setting: what notebook 00 calls it, {"scene": 5} or {"photograph": "rocket"}.
+    they are known. setting: what notebook 00 calls it, such as {"photograph": "rocket"}.
     """
 
     name: str
@@ -47,8 +46,7 @@ def examples() -> list[str]:
     """The names of the images that ship, in the order in which they are shown."""
     return [
         *scenes.photographs("test"),
-        *(f"scene {number}" for number in SCENES),
-        *(f"things {number}" for number in THINGS),
+        *(f"{deck} {number}" for deck, numbers in SCENES.items() for number in numbers),
     ]
 
 
@@ -61,13 +59,10 @@ def example(name: str) -> Picture:
     if not number:
         image = square(scenes.photographs("test")[name])
         return Picture(name, image, ASKED.get(name, NOTHING_THERE), {"photograph": name})
-    if kind == "scene":
-        scene = scenes.make(int(number))
-        asked = [(each.text, each.answer) for each in scenes.ask(scene)]
-        return Picture(name, scene.image, tuple(asked), {"scene": int(number)})
-    drawn = things.make(int(number))
-    asked = [(each.text, each.answer) for each in things.ask(drawn)]
-    return Picture(name, drawn.image, tuple(asked), {"photograph": f"{kind}_{number}.png"})
+    deck = DECKS[kind]
+    scene = deck.make(int(number))
+    asked = tuple((each.text, each.answer) for each in deck.ask(scene))
+    return Picture(name, scene.image, asked, {"questions": kind, "scene": int(number)})
 
 
 def uploaded(path: str | Path) -> Picture:

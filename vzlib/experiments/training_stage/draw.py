@@ -21,13 +21,13 @@ def figure(scores: pd.DataFrame, speed: pd.DataFrame, courses: pd.DataFrame) -> 
     scores: of `tell.scores`. speed: of `tell.speed`. courses: of `measure.courses`. Bands are 95 %
     intervals over seeds, whiskers over steps; the dotted line is trained and asked with all tokens.
     """
-    drawn = Figure(figsize=(TEXT, 2.6))
+    drawn = Figure(figsize=(TEXT, 2.8))
     first, second, third = drawn.subplots(1, 3)
     _accuracy(first, scores)
     _cost(second, speed)
     _loss(third, courses[courses["same"] == STEPS])
     handles, labels = first.get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    drawn.legend(handles, labels, loc="outside lower center", ncols=2)
     return drawn
 
 

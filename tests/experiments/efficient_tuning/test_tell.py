@@ -19,6 +19,7 @@ def test_what_tuning_gives_back():
     assert (row["paper_before"], row["paper_after"]) == (94.0, 95.2)
     assert np.isnan(gained.loc[("scenes", 32), "paper_after"])  # Table 1 has no such budget
     assert row["n"] == 800 and row["p"] < 0.001
+    assert row["verdict"] == "not found" and gained.loc[("scenes", 32), "verdict"] == ""
     said = tell.conclusion(gained.reset_index(), tell.with_all(answers()), "scenes")
     assert "64 tokens: 60.0 % before, 80.0 % after tuning, 20.0 [" in said
     assert "the paper's LLaVA-1.5-7B: +1.2 points" in said and "67 % of what was lost" in said

@@ -21,9 +21,10 @@ def test_training_against_inference_only_over_seeds():
     assert row["kept"] == pytest.approx(100 * 81 / 80)
     assert row["inference"] == pytest.approx(100 * 70 / 80)
     assert (row["trained_with_paper"], row["inference_paper"]) == (100.6, 98.5)
-    assert gained.loc[(128, "time"), "value"] == pytest.approx(16)
+    assert gained.loc[(128, "time"), "value"] == pytest.approx(16) and row["verdict"] == "found"
     one = tell.gains(answers(seeds=(0,))).iloc[0]
     assert one["value"] == pytest.approx(10) and np.isnan(one["low"])
+    assert one["verdict"] == "not measurable here"  # one seed has no interval
 
 
 def test_a_step_is_so_many_times_as_fast_and_takes_so_much_less_memory():

@@ -7,6 +7,7 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.experiments.efficient_tuning.measure import UNTUNED
+from vzlib.statistics import verdict
 from vzlib.statistics.comparison import QUESTION, holm, paired_difference, percent_of
 from vzlib.statistics.comparison import summary as accuracy
 from vzlib.statistics.intervals import NOTHING, Interval, ratio, written
@@ -30,7 +31,7 @@ def gains(rows: pd.DataFrame) -> pd.DataFrame:
     same budget, paired; p by Holm over all rows), before, after (accuracy), recovered,
     recovered_low, recovered_high (percent of what the budget lost), kept and kept_before with
     their bounds (percent of the accuracy with all tokens), and the same in the paper, paper_before
-    and paper_after (of LLaVA-1.5-7B).
+    and paper_after (of LLaVA-1.5-7B), and verdict: whether what is kept reaches the paper's.
     """
     found = []
     for data, budget in _tuned(rows):
@@ -55,7 +56,18 @@ def gains(rows: pd.DataFrame) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(found)
-    return table.assign(p=holm(table["p"].to_numpy()))
+    return table.assign(
+        p=holm(table["p"].to_numpy()),
+        verdict=[_reached(row) for _, row in table.iterrows()],
+    )
+
+
+def _reached(row: Any) -> str:
+    """By the rule of the ledger; empty where the paper has no such budget."""
+    if np.isnan(row["paper_after"]):
+        return ""
+    kept = Interval(row["kept"], row["kept_low"], row["kept_high"])
+    return verdict.reaches(kept, row["paper_after"])
 
 
 def with_all(rows: pd.DataFrame) -> pd.DataFrame:

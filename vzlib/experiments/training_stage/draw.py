@@ -90,6 +90,7 @@ def table(gained: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "tokens": "{budget}",
         "the same": "{same}",
         "points": SIGNED,
+        "better": "{verdict}",
         "trained with, % of all": "{kept:.1f} [{kept_low:.1f}, {kept_high:.1f}]",
         "inference only, % of all": "{inference:.1f} [{inference_low:.1f}, {inference_high:.1f}]",
         "the paper's, trained": "{trained_with_paper:.1f}",
@@ -101,6 +102,7 @@ def table(gained: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "Trained with fewer visual tokens, against trained with all and given fewer at inference "
         "only: points of accuracy (mean over tasks, paired by question), and percent of what the "
         "training with all tokens reaches with all of them; means over seeds with 95 % intervals. "
-        "The paper's are percent of vanilla of LLaVA-1.5-7B (Tables 11 and 1)."
+        "Better is found if the whole interval is above zero. The paper's are percent of vanilla of "
+        "LLaVA-1.5-7B (Tables 11 and 1)."
     )
     return save_table(gained, "10_training_stage_table", settings, columns, caption=caption)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from vzlib import paper
 from vzlib.experiments.training_stage.measure import STEPS
-from vzlib.statistics import MEAN
+from vzlib.statistics import MEAN, verdict
 from vzlib.statistics.comparison import paired_difference, percent_of, summary
 from vzlib.statistics.intervals import NOTHING, Interval, mean, ratio, written
 
@@ -45,7 +45,8 @@ def gains(answers: pd.DataFrame) -> pd.DataFrame:
     n (questions of a seed), value, low, high (points over the training with all tokens, asked with
     as few; paired by question, mean over seeds), kept and inference with their bounds (percent of
     what the training with all tokens reaches with all of them), trained_with_paper and
-    inference_paper (of LLaVA-1.5-7B, Tables 11 and 1).
+    inference_paper (of LLaVA-1.5-7B, Tables 11 and 1), and verdict: whether the points are above
+    zero.
     """
     everything = int(answers["trained_with"].max())
     whole = answers[answers["trained_with"] == everything]
@@ -71,6 +72,7 @@ def gains(answers: pd.DataFrame) -> pd.DataFrame:
                 "seeds": len(points),
                 "n": gain.n,
                 **over_seeds(points)._asdict(),
+                "verdict": verdict.above(over_seeds(points), 0),
                 **_bounds("kept", over_seeds(kept)),
                 **_bounds("inference", over_seeds(inference)),
                 "trained_with_paper": printed("VisionZip-Train", budget, 11),

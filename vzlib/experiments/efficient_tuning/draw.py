@@ -99,8 +99,8 @@ def table(gained: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "Accuracy in percent, mean over tasks, before and after tuning the projector alone, at the "
         "budget that it was tuned for; points and percentages are paired by question, with 95 % "
         "intervals and images as units. The paper's are percent of vanilla of LLaVA-1.5-7B "
-        "(Table 1, without and with ‡); reached is found if the whole interval of what is kept does "
-        "reach it."
+        "(Table 1, without and with ‡); reached is found if the whole interval of what is kept "
+        "does."
     )
     return save_table(gained, "09_efficient_tuning_table", settings, columns, caption=caption)
 

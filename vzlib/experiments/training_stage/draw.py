@@ -102,7 +102,7 @@ def table(gained: pd.DataFrame, settings: BaseModel) -> SavedTable:
         "Trained with fewer visual tokens, against trained with all and given fewer at inference "
         "only: points of accuracy (mean over tasks, paired by question), and percent of what the "
         "training with all tokens reaches with all of them; means over seeds with 95 % intervals. "
-        "Better is found if the whole interval is above zero. The paper's are percent of vanilla of "
-        "LLaVA-1.5-7B (Tables 11 and 1)."
+        "Better is found if the whole interval is above zero. The paper's are percent of vanilla "
+        "of LLaVA-1.5-7B (Tables 11 and 1)."
     )
     return save_table(gained, "10_training_stage_table", settings, columns, caption=caption)

@@ -24,8 +24,9 @@ def test_a_tuned_projector_is_another_model_with_a_name(reader_folder, own_store
     rows = measure.measure(chosen)
     asked = set(rows.groupby(["data", "tuned_for", "budget"]).groups)
     own = {("nothing", 0, 576), ("nothing", 0, 64)}
-    tuned = {(data, 64, budget) for data in ("scenes", "things") for budget in (64, 576)}
+    tuned = {("scenes", 64, 64), ("scenes", 64, 576), ("things", 64, 64)}
     assert asked == own | tuned
+    assert tell.with_all(rows)["data"].tolist() == ["scenes"]
     gained = tell.gains(rows)
     assert gained["n"].tolist() == [10, 10] and gained["data"].tolist() == ["scenes", "things"]
     # By name, as any model: other weights, another identity, and no other part is changed.

@@ -74,8 +74,8 @@ def tune(settings: EfficientTuning) -> pd.DataFrame:
 def measure(settings: EfficientTuning) -> pd.DataFrame:
     """Answers with the model's own projector and with every tuned one.
 
-    With its own: all tokens, and every budget. With a tuned one: the budget that it was tuned for,
-    and all tokens. Columns: data ("nothing" for its own), tuned_for (tokens; 0 for its own), budget
+    With its own: all tokens, and every budget. With a tuned one: the budget that it was tuned for
+    and, if that was on the data that match, all tokens. Columns: data ("nothing" for its own), tuned_for (tokens; 0 for its own), budget
     (tokens that are left), and those of `vzlib.evaluation.evaluate.evaluate` without way.
     Raises ValueError as `plan` does, before any model is loaded.
     """
@@ -83,7 +83,7 @@ def measure(settings: EfficientTuning) -> pd.DataFrame:
     patches = shape_of(settings.model).visual
     known = identified(settings)
     found = []
-    budgets = (patches, *dict.fromkeys(settings.budgets))
+    budgets: tuple[int, ...] = (patches, *dict.fromkeys(settings.budgets))
     tables = _answers(settings, settings.model, budgets, known)
     for budget, table in zip(budgets, tables, strict=True):
         found.append(table.assign(data=UNTUNED, tuned_for=0, budget=budget))
@@ -91,11 +91,10 @@ def measure(settings: EfficientTuning) -> pd.DataFrame:
         model = f"{settings.model}+{results.file(curve, FILE)}"
         own = known | {"model_fingerprint": identity(model)}
         own["about"] = known["about"] | {"model": f"{settings.model}+{tuning.name}"}
-        for budget, table in zip(
-            (patches, tuning.budget),
-            _answers(settings, model, (patches, tuning.budget), own),
-            strict=True,
-        ):
+        matches = tuning.data == settings.questions
+        budgets = (patches, tuning.budget) if matches else (tuning.budget,)
+        tables = _answers(settings, model, budgets, own)
+        for budget, table in zip(budgets, tables, strict=True):
             found.append(table.assign(data=tuning.data, tuned_for=tuning.budget, budget=budget))
     return pd.concat(found, ignore_index=True)
 

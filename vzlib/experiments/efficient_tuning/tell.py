@@ -71,13 +71,15 @@ def _reached(row: Any) -> str:
 
 
 def with_all(rows: pd.DataFrame) -> pd.DataFrame:
-    """What each tuned projector does with all tokens, against the model's own.
+    """What a tuned projector does with all tokens, against the model's own, where it was asked.
 
     Columns: data, budget (tuned for), n, value, low, high and p (points, paired; p by Holm).
     """
     found = []
     for data, budget in _tuned(rows):
         own = _beside(rows, data, budget)
+        if "tuned, all" not in set(own["way"]):
+            continue
         change = paired_difference(own, "tuned, all", "all")
         found.append((data, budget, change.n, *change[:4]))
     table = pd.DataFrame(found, columns=["data", "budget", "n", "value", "low", "high", "p"])

@@ -75,8 +75,9 @@ def measure(settings: EfficientTuning) -> pd.DataFrame:
     """Answers with the model's own projector and with every tuned one.
 
     With its own: all tokens, and every budget. With a tuned one: the budget that it was tuned for
-    and, if that was on the data that match, all tokens. Columns: data ("nothing" for its own), tuned_for (tokens; 0 for its own), budget
-    (tokens that are left), and those of `vzlib.evaluation.evaluate.evaluate` without way.
+    and, if that was on the data that match, all tokens. Columns: data ("nothing" for its own),
+    tuned_for (tokens; 0 for its own), budget (tokens that are left), and those of
+    `vzlib.evaluation.evaluate.evaluate` without way.
     Raises ValueError as `plan` does, before any model is loaded.
     """
     plan(settings)

@@ -8,6 +8,7 @@ from vzlib.efficiency import timing
 from vzlib.efficiency.bench import families as rows
 from vzlib.efficiency.bench.scale import Scale
 from vzlib.efficiency.families import CASES, build
+from vzlib.models.host import FAMILIES
 
 CPU = torch.device("cpu")
 ONCE = Scale(repetitions=1, at_least=1, llava="tiny")
@@ -34,6 +35,12 @@ def test_a_case_costs_what_its_stock_model_encodes(name):
     assert tokens == rows._cost(model, case, given) == COSTS[name]
     blocks = CASES[name].tower.get("num_hidden_layers", CASES[name].tower.get("depth"))
     assert blocks == {"LLaVA-OneVision": 26, "Qwen2.5-VL": 32}.get(name, blocks)
+
+
+def test_every_family_has_a_case():
+    made = {type(case.config(narrow(case).tower, rows.NO_TEXT)).__name__ for case in CASES.values()}
+    classes = [names[0] for names in FAMILIES.values()] + ["Qwen3VLForConditionalGeneration"]
+    assert made == {f"{name.removesuffix('ForConditionalGeneration')}Config" for name in classes}
 
 
 def test_rows_of_towers(tiny, steady):

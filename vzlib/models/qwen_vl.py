@@ -12,9 +12,7 @@ What differs from the stock model while it is zipped:
 - An image that has no more tokens than it may cost is left as it is. Videos are refused.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -30,14 +28,15 @@ from vzlib.models.family import (
 )
 from vzlib.models.packed_tower import overhearing, rating_block, units
 from vzlib.models.positions import stretched
+from vzlib.models.qwen_call import forward, generate, known, places_of
 from vzlib.models.views import ByView, Joined, Seen, Shape
 from vzlib.tokens.evidence import Encoded, Reduced
+
+__all__ = ["forward", "generate"]  # of a call
 
 VIEWS, APART = True, False
 TOLD: str | None = None
 clips, largest = no_clips, no_largest
-# Of a call: where the tokens of its images stand, and images that were encoded before their turn.
-_call: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)
 
 
 def tower(core: Any) -> nn.Module:
@@ -77,7 +76,7 @@ def image_features(
     **options: Any,
 ) -> Any:
     """As the stock method, with fewer tokens of each image; `places` says where they stand."""
-    call = _call.get()
+    call = known()
     if call is not None and call.get("pixels") is pixel_values:
         output = call.pop("output")
         del call["pixels"]
@@ -155,7 +154,7 @@ def rope_index(
         attention_mask,
         input_ids == core.config.image_token_id,
         [shape.stock for shape in found],
-        _places(core, options.get("pixel_values"), image_grid_thw),
+        places_of(core, options.get("pixel_values"), image_grid_thw),
     )
     positions, deltas = below(
         core,
@@ -172,31 +171,6 @@ def rope_index(
     return chosen.masked_fill(~full.real, 0), deltas + longer
 
 
-def forward(
-    reduction: ByView,
-    below: Callable[..., Any],
-    core: Any,
-    *arguments: Any,
-    mm_encoder_outputs: Any = None,
-    **options: Any,
-) -> Any:
-    """The stock forward, in which the places of the tokens of its images are known."""
-    with _calling() as call:
-        if mm_encoder_outputs is not None:
-            options["mm_encoder_outputs"] = mm_encoder_outputs
-            if (given := mm_encoder_outputs.get("image")) is not None:
-                call["places"] = getattr(given, "places", None)
-        return below(core, *arguments, **options)
-
-
-def generate(
-    reduction: ByView, below: Callable[..., Any], model: Any, *arguments: Any, **options: Any
-) -> Any:
-    """The stock generate, which asks for positions before it encodes images."""
-    with _calling():
-        return below(model, *arguments, **options)
-
-
 METHODS: Methods = {
     "get_image_features": image_features,
     "get_video_features": refuse_videos,
@@ -205,33 +179,6 @@ METHODS: Methods = {
     "forward": forward,
 }
 OUTER: Methods = {"generate": generate}
-
-
-@contextmanager
-def _calling() -> Iterator[dict[str, Any]]:
-    call: dict[str, Any] = {}
-    token = _call.set(call)
-    try:
-        yield call
-    finally:
-        _call.reset(token)
-
-
-def _places(core: Any, pixels: Tensor | None, grid: Tensor | None) -> list[Tensor]:
-    """Where the tokens of this call's images stand; they are encoded now if they were not yet."""
-    call = _call.get()
-    if call is None:
-        raise ValueError("positions of chosen tokens are known within forward and generate alone")
-    if call.get("places") is None and pixels is not None:
-        call["output"] = core.get_image_features(pixels, grid, return_dict=True)
-        call["pixels"] = pixels
-    places: list[Tensor] | None = call.get("places")
-    if places is None:
-        raise ValueError(
-            "the places of these images' tokens are not known: pass pixel_values, or what "
-            "get_image_features of the zipped model gave"
-        )
-    return places
 
 
 def _in_raster_order(number: int, joined: Joined) -> Tensor:

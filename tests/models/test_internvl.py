@@ -7,7 +7,7 @@ import vzlib
 from tests import families, tiny
 from vzlib.models import internvl
 from vzlib.models.answer import prompt
-from vzlib.models.views import Shape
+from vzlib.models.shape import Shape
 
 RETAIN = 12
 SIZES = ((100, 100), (128, 40), (40, 60))

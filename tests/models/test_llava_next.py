@@ -16,8 +16,9 @@ from tests import families, tiny
 from vzlib import Budget, BudgetError
 from vzlib.methods import VisionZip
 from vzlib.models import llava_next
+from vzlib.models.shape import Shape
 from vzlib.models.tiles import on_a_canvas
-from vzlib.models.views import Budgeted, ByView, Joined, Shape, seen_apart
+from vzlib.models.views import Budgeted, ByView, Joined, seen_apart
 from vzlib.tokens.evidence import Encoded
 
 TEXT = "USER: <image> what is left ? ASSISTANT:"

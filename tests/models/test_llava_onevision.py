@@ -6,7 +6,7 @@ import torch
 import vzlib
 from tests import families, tiny
 from vzlib.models import llava_onevision
-from vzlib.models.views import Shape
+from vzlib.models.shape import Shape
 
 RETAIN = 12
 

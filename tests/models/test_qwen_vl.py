@@ -11,7 +11,8 @@ from vzlib.models import qwen_vl
 from vzlib.models.answer import prompt
 from vzlib.models.packed_tower import overhearing, rating_block, units
 from vzlib.models.positions import stretched
-from vzlib.models.views import Budgeted, ByView, Seen, Shape
+from vzlib.models.shape import Shape
+from vzlib.models.views import Budgeted, ByView, Seen
 from vzlib.tokens.evidence import Encoded
 
 RETAIN = 9

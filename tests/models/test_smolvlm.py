@@ -8,7 +8,7 @@ from tests import families, tiny
 from vzlib.methods.accountant import account, account_prompts
 from vzlib.models import smolvlm
 from vzlib.models.answer import prompt
-from vzlib.models.views import Shape
+from vzlib.models.shape import Shape
 
 RETAIN = 12
 SIZES = ((100, 100), (230, 90), (60, 170))

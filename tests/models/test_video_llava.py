@@ -8,8 +8,8 @@ from tests import families
 from vzlib import Budget
 from vzlib.methods import VisionZip
 from vzlib.models import video_llava
+from vzlib.models.shape import Shape
 from vzlib.models.towers import encode
-from vzlib.models.views import Shape
 
 FRAMES, SIDE = 8, 40
 

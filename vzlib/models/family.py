@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vzlib.models.views import Shape
+from vzlib.models.shape import Shape
 
 # Functions that take the place of methods, by the names of these: see `host.Host`.
 Methods = Mapping[str, Callable[..., Any]]

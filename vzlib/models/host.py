@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import transformers
 from torch import nn
 
-from vzlib.models.views import Shape
+from vzlib.models.shape import Shape
 
 # Names of classes; those derived from them count too. A module loads when it is asked for.
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -20,6 +20,7 @@ from vzlib.models.family import (
     placeholder_mask,
     projector,
 )
+from vzlib.models.shape import Shape
 from vzlib.models.shuffled_tiles import (
     Listened,
     check_tiles,
@@ -31,7 +32,7 @@ from vzlib.models.shuffled_tiles import (
     told,
 )
 from vzlib.models.tower_parts import Family
-from vzlib.models.views import ByView, Shape
+from vzlib.models.views import ByView
 
 __all__ = ["forward", "generate", "projector"]  # as of others
 

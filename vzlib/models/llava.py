@@ -20,9 +20,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vzlib.models.family import Methods, in_stock_form, no_clips, placeholder_mask, projector
 from vzlib.models.reduction import Looked, Reduction
+from vzlib.models.shape import Shape
 from vzlib.models.tower_parts import blocks_of, family_of_config, layers_read
 from vzlib.models.towers import encode_as_asked
-from vzlib.models.views import Shape
 
 __all__ = ["projector"]  # as of most
 

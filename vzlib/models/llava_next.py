@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vzlib.models.family import Methods, in_stock_form, no_clips, placeholder_mask, projector
 from vzlib.models.llava import layer, layers, tower
+from vzlib.models.shape import Shape
 from vzlib.models.tiles import (
     flat,
     on_a_canvas,
@@ -27,7 +28,7 @@ from vzlib.models.tiles import (
     tiles_of,
     unpadded,
 )
-from vzlib.models.views import ByView, Joined, Shape
+from vzlib.models.views import ByView, Joined
 
 __all__ = ["layer", "projector", "tower"]  # as of LLaVA-1.5
 

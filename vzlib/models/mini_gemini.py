@@ -16,10 +16,11 @@ from torch import Tensor
 
 from vzlib.models.family import Methods, in_stock_form, no_clips, placeholder_mask, projector
 from vzlib.models.llava import layer, tower
+from vzlib.models.shape import Shape
 from vzlib.models.tiles import in_order_of_views
 from vzlib.models.tower_parts import has_cls
 from vzlib.models.towers import encode_as_asked, received_by_layer
-from vzlib.models.views import ByView, Shape, seen_apart
+from vzlib.models.views import ByView, seen_apart
 from vzlib.tokens.evidence import Encoded, Reduced
 
 __all__ = ["layer", "projector", "tower"]  # as of LLaVA-1.5

@@ -29,7 +29,8 @@ from vzlib.models.family import (
 from vzlib.models.packed_tower import overhearing, rating_block, units
 from vzlib.models.positions import stretched
 from vzlib.models.qwen_call import forward, generate, known, places_of
-from vzlib.models.views import ByView, Joined, Seen, Shape
+from vzlib.models.shape import Shape
+from vzlib.models.views import ByView, Joined, Seen
 from vzlib.tokens.evidence import Encoded, Reduced
 
 __all__ = ["forward", "generate"]  # of a call

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from vzlib.models.processors import tiles_of_each
+from vzlib.models.shape import Shape
 from vzlib.models.tower_parts import Family
 from vzlib.models.tower_pass import overhearing
-from vzlib.models.views import ByView, Joined, Shape, seen_apart
+from vzlib.models.views import ByView, Joined, seen_apart
 from vzlib.tokens import received_attention
 from vzlib.tokens.evidence import Encoded
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vzlib.models.family import Methods, in_stock_form, no_clips, no_largest, placeholder_mask
+from vzlib.models.shape import Shape
 from vzlib.models.shuffled_tiles import (
     Listened,
     check_tiles,
@@ -26,7 +27,7 @@ from vzlib.models.shuffled_tiles import (
     told,
 )
 from vzlib.models.tower_parts import Family
-from vzlib.models.views import ByView, Shape
+from vzlib.models.views import ByView
 
 __all__ = ["forward", "generate"]  # as of InternVL
 

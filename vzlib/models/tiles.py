@@ -8,9 +8,10 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vzlib.models.reduction import Looked, looked_for
+from vzlib.models.shape import Shape
 from vzlib.models.tower_parts import has_cls
 from vzlib.models.towers import encode_as_asked
-from vzlib.models.views import ByView, Joined, Shape, seen_apart
+from vzlib.models.views import ByView, Joined, seen_apart
 
 
 def reduced_views(

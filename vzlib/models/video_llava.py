@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from vzlib.models.family import Methods, in_stock_form, no_largest, placeholder_mask, projector
+from vzlib.models.shape import Shape
 from vzlib.models.tiles import reduced_alike, side_of_a_view
 from vzlib.models.tower_parts import blocks_of, family_of_config, layers_read
-from vzlib.models.views import ByView, Shape
+from vzlib.models.views import ByView
 
 __all__ = ["projector"]  # as of most
 

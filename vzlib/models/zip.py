@@ -27,8 +27,9 @@ from vzlib.models.overrides import Layer, Override, found, put, take, take_all
 from vzlib.models.processors import Counts, shorten, zip_processor
 from vzlib.models.question import listening, listening_generate
 from vzlib.models.reduction import ByBudget, ByMethod, Reduction, last_reduced, recorded
+from vzlib.models.shape import Shape
 from vzlib.models.tower_parts import has_cls
-from vzlib.models.views import Budgeted, ByView, Shape, Share
+from vzlib.models.views import Budgeted, ByView, Share
 from vzlib.models.zip_checks import (
     budget_for,
     chosen,

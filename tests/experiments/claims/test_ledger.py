@@ -155,12 +155,14 @@ def test_a_model_or_questions_that_there_are_not_are_refused_at_once(folder, own
 
 
 def test_a_planned_notebook_has_a_command_when_it_is_there(monkeypatch, tmp_path):
+    (tmp_path / "planned.csv").write_text("claim,notebook,model\nC44,98_later,\n")
+    monkeypatch.setattr(registry, "PLANNED", tmp_path / "planned.csv")
     present = find()
     before = registry.planned()["C44"]
     assert before.verdict == verdict.NOT_YET and before.command == ""
-    assert "10_training is still to be written" in before.note
-    monkeypatch.setattr(notebooks, "find", lambda: [*present, tmp_path / "10_training.ipynb"])
-    assert registry.planned()["C44"].command == "make reproduce NOTEBOOKS=10"
+    assert "98_later is still to be written" in before.note
+    monkeypatch.setattr(notebooks, "find", lambda: [*present, tmp_path / "98_later.ipynb"])
+    assert registry.planned()["C44"].command == "make reproduce NOTEBOOKS=98"
 
 
 def test_sections_and_the_conclusion():
@@ -170,7 +172,7 @@ def test_sections_and_the_conclusion():
     table = pd.DataFrame(
         {"claim": ["C01", "C02", "C03"], "verdict": ["found", "found", "opposite"]}
     )
-    said = ledger.conclusion(table, settings("15_claims", model="pico")).splitlines()
+    said = ledger.conclusion(table, settings("15_claims", model="pico", beside={})).splitlines()
     assert said[0] == "pico: of 3 claims and questions"
     assert said[1] == "  found: 2 (C01, C02)" and said[3] == "  not found: 0"
 

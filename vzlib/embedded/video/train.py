@@ -1,8 +1,9 @@
 """Trains pico-video, from pico: `python -m vzlib.embedded.video.train`.
 
 Two stages: frames of 12 x 12 patches, then of 16 x 16. The tower stays as it is. In most steps the
-language model is given a few tokens of each frame, so that forty minutes on one core do. Each stage
-can be killed and goes on where it last saved. The same seed on the same kind of machine gives the
+language model is given a few tokens of each frame, so that one core does. Each stage can be killed
+and goes on where it last saved; the rate of the first does not fall, so that it may be given more
+steps later, or fewer. The same seed on the same kind of machine gives the
 same weights.
 """
 
@@ -34,9 +35,9 @@ ROOM = 3000  # tokens of a step, about: what decides how many clips it has
 
 # Stage: patches a side, steps, rate, decay, clips a batch, tokens of a frame and how often.
 STAGES: dict[str, dict[str, Any]] = {
-    "windows": {"grid": WINDOW, "steps": 900, "rate": 8e-4, "decay": 0.0, "count": 8,
+    "windows": {"grid": WINDOW, "steps": 1800, "rate": 8e-4, "decay": 0.0, "count": 8,
                 "first": 0, "keep": ((14, 4), (24, 2), (48, 1))},
-    "frames": {"grid": GRID, "steps": 420, "rate": 6e-4, "decay": 0.6, "count": 8,
+    "frames": {"grid": GRID, "steps": 600, "rate": 6e-4, "decay": 0.6, "count": 8,
                "first": 1_000_000, "keep": ((20, 3), (40, 3), (100, 2), (GRID * GRID + 1, 2))},
 }  # fmt: skip
 
@@ -113,14 +114,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("results/pico-video"))
     parser.add_argument("--target", type=Path, default=CHECKPOINTS / "pico-video")
     parser.add_argument("--stage", choices=[*STAGES, "export"], help="run this one only")
+    parser.add_argument("--steps", type=int, help="of that one, instead of its own")
     arguments = parser.parse_args()
+    if arguments.steps is not None and arguments.stage not in STAGES:
+        parser.error("--steps is for one stage; name it by --stage")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     tower, model = start(arguments.seed)
-    for number, (name, stage) in enumerate(STAGES.items()):
-        if number:
-            load(model, arguments.folder, list(STAGES)[number - 1])
+    for before, (name, stage) in zip((None, *STAGES), STAGES.items(), strict=False):
         if arguments.stage in (None, name):
-            run(tower, model, name, arguments.folder, arguments.seed, stage["steps"])
+            if before is not None:
+                load(model, arguments.folder, before)
+            steps = stage["steps"] if arguments.steps is None else arguments.steps
+            run(tower, model, name, arguments.folder, arguments.seed, steps)
     if arguments.stage in (None, "export"):
         load(model, arguments.folder, list(STAGES)[-1])
         export(model, arguments.target)

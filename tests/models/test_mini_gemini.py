@@ -6,6 +6,8 @@ import re
 import pytest
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 import vzlib
 from tests import families, tiny
@@ -191,6 +193,26 @@ def test_towers_that_a_checkpoint_lacks_come_from_their_own_folders(wide, tmp_pa
     del rest["lm_head.weight"]
     with pytest.raises(LoadError, match=r"lacks 1 tensors, such as lm_head\.weight"):
         load_released(saved(folder, rest), *towers)
+
+
+def test_a_tokenizer_without_a_token_for_images_is_given_one(wide, tmp_path):
+    model, _ = wide
+    tensors = {released(name): value for name, value in model.state_dict().items()}
+    loaded = load_released(saved(tmp_path / "mgm", tensors))
+    words = tiny.tokenizer().backend_tokenizer.to_str().replace("<image>", "<unused>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(words), pad_token="<pad>", padding_side="left"
+    )
+    before = len(tokenizer)
+    its_own = processor_of(loaded, tokenizer, pixels=96)
+    its_own.chat_template = tiny.CHAT
+    assert loaded.config.image_token_id == before
+    assert loaded.get_input_embeddings().num_embeddings == before + 1
+    with vzlib.zip_model(loaded, its_own, retain=RETAIN) as zipped, torch.no_grad():
+        inputs = inputs_of(zipped.processor)
+        assert (inputs["input_ids"] == before).sum(1).tolist() == [RETAIN] * 2
+        words = loaded.generate(**inputs, max_new_tokens=2, do_sample=False)
+        assert words.shape == (2, inputs["input_ids"].shape[1] + 2)
 
 
 @pytest.mark.parametrize("changes", [{"image_grid": 2}, {"model_type": "mgm_gemma"}])

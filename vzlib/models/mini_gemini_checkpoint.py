@@ -89,12 +89,18 @@ def processor_of(
 ) -> LlavaProcessor:
     """A stock processor whose images have so many pixels a side, and the tokens of CLIP.
 
-    tokenizer: with a token `<image>`, whose id is set in the model's config.
+    tokenizer: that of the checkpoint. Released ones have no token for images: then `<image>` is
+    added to it, and to the model's embeddings a row that nobody reads.
     """
+    if "<image>" not in tokenizer.get_vocab():
+        tokenizer.add_tokens(["<image>"], special_tokens=True)
+    token = tokenizer.convert_tokens_to_ids("<image>")
+    if token >= model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(token + 1, mean_resizing=False)
     eye: Any = model.config.vision_config
     size = {"height": pixels, "width": pixels}
     images = CLIPImageProcessor(size={"shortest_edge": pixels}, crop_size=size)
-    model.config.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
+    model.config.image_token_id = token
     return LlavaProcessor(
         image_processor=images,
         tokenizer=tokenizer,

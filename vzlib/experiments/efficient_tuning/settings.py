@@ -12,7 +12,7 @@ class EfficientTuning(Settings):
     questions: Questions  # asked afterwards, and those of the data that match
     each: int = Field(ge=2)  # questions per task
     budgets: tuple[Positive, ...] = Field(min_length=1)  # visual tokens
-    others: tuple[Questions, ...]  # data that do not match
+    others: tuple[Questions, ...]  # tuned on too; those that are not `questions` do not match
     images: Positive  # to tune on
     asked: Positive  # questions per task about each of them
     rate: float = Field(gt=0)  # learning rate
@@ -23,6 +23,4 @@ class EfficientTuning(Settings):
     def _whole_steps(self) -> "EfficientTuning":
         if self.images % self.batch:
             raise ValueError(f"images={self.images} must be a multiple of batch={self.batch}")
-        if self.questions in self.others:
-            raise ValueError(f"others={self.questions!r} are the questions that match")
         return self

@@ -28,7 +28,7 @@ reproduce: $(READY)  ## measure again and compare (SCALE=quick|default|paper, NO
 
 publish: $(READY)  ## measure on both embedded models what their columns of the ledger need, then all anew, and ship it
 	VZLIB_FIGURES=results/beside $(BIN)/vzlib reproduce 01 02 03 04 --jobs $(AT_ONCE) -p model pico
-	VZLIB_FIGURES=results/beside $(BIN)/vzlib reproduce 05 06 07 14 16 17 --jobs $(AT_ONCE) -p model dino -p questions things
+	VZLIB_FIGURES=results/beside $(BIN)/vzlib reproduce 05 06 07 09 10 14 16 17 --jobs $(AT_ONCE) -p model dino -p questions things
 	$(BIN)/vzlib reproduce --jobs $(AT_ONCE) --publish
 
 figures: $(READY)  ## redraw the figures from what is stored or ships, measuring nothing (the same choices)

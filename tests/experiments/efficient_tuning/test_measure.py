@@ -66,8 +66,8 @@ def test_what_cannot_be_is_said_before_a_model_is_loaded(reader_folder, own_stor
             measure.tune(settings(reader_folder, **changes))
     with pytest.raises(ValueError, match="must be a multiple of batch=2"):
         settings(reader_folder, images=5)
-    with pytest.raises(ValueError, match="are the questions that match"):
-        settings(reader_folder, others=("scenes",))
+    plan = measure.plan(settings(reader_folder, questions="things", others=("scenes", "things")))
+    assert [one.name for one in plan] == ["projector-64", "projector-64-scenes"]
     with pytest.raises(
         ValueError, match=r"no projector 'projector-9' was tuned .* there are: none"
     ):

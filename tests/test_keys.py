@@ -26,6 +26,7 @@ TOWER = {  # whatever looks with a model's tower
 ANSWERS = {
     "misalignment_ablation.measure", "misalignment_ablation.measure_permuted",
     "token_budget.measure", "token_budget.measure_speed", "dominant_contextual.measure",
+    "quantisation.measure", "quantisation.measure_bytes", "quantisation.measure_speed",
     "many_turns.measure", "many_turns.measure_speed",
     "adaptive_budget.measure", "adaptive_budget.measure_images",
     "what_is_lost.measure", "concentration.measure_answers",

@@ -34,6 +34,10 @@ CHANGES = {
         {"each": 4, "budgets": [64], "images": 8, "steps": 2, "seeds": [0, 1]},
         {"budgets": [32]},
     ),
+    "11_quantisation": (
+        {"each": 3, "precisions": ["float32", "nf4"]},
+        {"retain": 128},
+    ),
     "12_many_turns": (
         {"images": 2, "turns": 2, "methods": ["visionzip", "fastv"]},
         {"budgets": [400]},

@@ -18,6 +18,7 @@ from vzlib.models import projector
 from vzlib.models.checkpoint import Checkpoint, configuration, resolve, stamp
 from vzlib.models.host import host_of
 from vzlib.models.hub import LoadError, first_line
+from vzlib.models.quantisation import check, loading_options
 from vzlib.models.tower_parts import has_cls, layers_read, token_count
 
 # Any one file of each row does.
@@ -104,8 +105,9 @@ def load(
     device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
 
     Raises LoadError (a ValueError), before weights are read, for a name that leads nowhere, for
-    missing parts of a folder, for a tuned projector of other shapes, and for a device or dtype that
-    there is not; after, for weights that do not fit the config.
+    missing parts of a folder, for a tuned projector of other shapes or beside quantised weights, and
+    for a device or dtype that there is not and a quantisation that cannot run here; after, for
+    weights that do not fit the config.
     """
     checkpoint = resolve(name, device=device, dtype=dtype)
     if checkpoint.revision is None:
@@ -116,13 +118,21 @@ def load(
             )
     if checkpoint.projector is not None:
         projector.check(Path(checkpoint.projector), checkpoint.name, _projector_shapes(checkpoint))
+    check(checkpoint.quantisation, checkpoint.device)
+    if checkpoint.quantisation and checkpoint.projector is not None:
+        raise LoadError(
+            f"{checkpoint.name} has a tuned projector, which cannot replace a quantised one; allowed: "
+            "either of the two"
+        )
+    number = getattr(torch, checkpoint.dtype)
     where: Any = {"revision": checkpoint.revision, "local_files_only": checkpoint.offline}
     try:
         loading: Any = AutoModelForImageTextToText.from_pretrained(
             checkpoint.source,
-            dtype=getattr(torch, checkpoint.dtype),
+            dtype=number,
             device_map=checkpoint.device,
             output_loading_info=True,
+            **loading_options(checkpoint.quantisation, number),
             **where,
         )
         processor = AutoProcessor.from_pretrained(checkpoint.source, **where)

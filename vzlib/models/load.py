@@ -105,9 +105,9 @@ def load(
     device: "auto" takes a GPU if there is one. dtype: "auto" is float32 on the CPU, else bfloat16.
 
     Raises LoadError (a ValueError), before weights are read, for a name that leads nowhere, for
-    missing parts of a folder, for a tuned projector of other shapes or beside quantised weights, and
-    for a device or dtype that there is not and a quantisation that cannot run here; after, for
-    weights that do not fit the config.
+    missing parts of a folder, for a tuned projector of other shapes or beside quantised weights,
+    and for a device, dtype or quantisation that there is not here; after, for weights that do not
+    fit the config.
     """
     checkpoint = resolve(name, device=device, dtype=dtype)
     if checkpoint.revision is None:
@@ -121,8 +121,8 @@ def load(
     check(checkpoint.quantisation, checkpoint.device)
     if checkpoint.quantisation and checkpoint.projector is not None:
         raise LoadError(
-            f"{checkpoint.name} has a tuned projector, which cannot replace a quantised one; allowed: "
-            "either of the two"
+            f"{checkpoint.name} has a tuned projector, which cannot replace a quantised one; "
+            "allowed: either of the two"
         )
     number = getattr(torch, checkpoint.dtype)
     where: Any = {"revision": checkpoint.revision, "local_files_only": checkpoint.offline}

@@ -1,5 +1,7 @@
 """What precision costs: accuracy against full precision, bytes and time."""
 
+from typing import Any
+
 import pandas as pd
 
 from vzlib.experiments.quantisation.precisions import BITS
@@ -10,6 +12,8 @@ from vzlib.statistics.intervals import Interval, written
 
 VANILLA = "vanilla"
 WAY = ["precision", "method"]
+NAN = float("nan")
+NOTHING = Difference(NAN, NAN, NAN, NAN, 0)
 
 
 def accuracy(rows: pd.DataFrame) -> pd.DataFrame:
@@ -28,9 +32,7 @@ def accuracy(rows: pd.DataFrame) -> pd.DataFrame:
         own = f"{precision} {method}"
         percents.append(percent_of(named, own, f"{base} {VANILLA}"))
         changes.append(
-            Difference(*[float("nan")] * 4, 0)
-            if precision == base
-            else paired_difference(named, own, f"{base} {method}")
+            NOTHING if precision == base else paired_difference(named, own, f"{base} {method}")
         )
     table.insert(2, "bits", [BITS[one] for one in table["precision"]])
     for name, found in (("percent", percents), ("change", changes)):
@@ -76,7 +78,8 @@ def times(seconds: pd.DataFrame) -> pd.DataFrame:
 def conclusion(rows: pd.DataFrame) -> str:
     """What every precision costs each method."""
     base, lines = rows["precision"].iloc[0], []
-    for row in accuracy(rows).dropna(subset="change").itertuples():
+    table: Any = accuracy(rows).dropna(subset="change").itertuples()
+    for row in table:
         change = written(Interval(row.change, row.change_low, row.change_high))
         lines.append(
             f"{registry.label_of(str(row.method))} at {row.precision}: {change} points to {base} "

@@ -17,7 +17,7 @@ KEPT, FRESH = "cache kept", "fresh prefill"
 IMAGE = "image"  # tower, choice and projector, once for a dialogue
 
 
-def measure(settings: ManyTurns, rounds: int = 6) -> pd.DataFrame:
+def measure(settings: ManyTurns, rounds: int = 4) -> pd.DataFrame:
     """Seconds of every turn of one dialogue, all ways taking turns in one run, stored.
 
     Columns: method, budget, cache (kept, or the prompt read anew for each question), round, stage
@@ -46,7 +46,12 @@ def _measure(model: str, source: str, chosen: Mapping[str, Any]) -> pd.DataFrame
         for cache in (KEPT, FRESH)
     }
     times = timing.measure(
-        variants, loaded.model.device, repetitions=chosen["rounds"], progress="rounds", apart=True
+        variants,
+        loaded.model.device,
+        repetitions=chosen["rounds"],
+        warm_up=1,
+        progress="rounds",
+        apart=True,
     )
     number, cache = times.pop("variant").str.split(" ", n=1, expand=True).to_numpy().T
     own = [points[int(one)] for one in number]

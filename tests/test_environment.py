@@ -27,6 +27,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
 NOT_IMPORTED = {  # by vzlib, but by what it calls
     "accelerate": "transformers, to load weights straight to a device",
+    "bitsandbytes": "transformers, to quantise weights",
     "ipykernel": "the kernel that a notebook is started in",
     "num2words": "transformers' processor of SmolVLM",
     "tabulate": "pandas, to write a table as Markdown",

@@ -1,6 +1,7 @@
 """Weights in 8 and 4 bit, by bitsandbytes: as the released LLaVA loads them, on a GPU or a CPU."""
 
 import importlib.util
+import logging
 from typing import Any
 
 from vzlib.models.hub import LoadError
@@ -43,6 +44,8 @@ def loading_options(name: str | None, dtype: Any) -> dict[str, Any]:
         return {}
     from transformers import BitsAndBytesConfig
 
+    # It says at every call of a layer that LLM.int8 quantises what is in float16.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     options = QUANTISATIONS[name]
     if "load_in_4bit" in options:
         options = {**options, "bnb_4bit_compute_dtype": dtype}

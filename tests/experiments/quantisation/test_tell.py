@@ -63,7 +63,7 @@ def test_accuracy_bytes_and_times_are_drawn_and_tabled(tmp_path, monkeypatch):
     data = tell.accuracy(ROWS), tell.sizes(COUNTED), tell.times(SECONDS)
     shown = draw.figure(*data)
     first, second, third = shown.axes
-    drawn = [part.lines[0].get_ydata() for part in first.containers]
+    drawn = [np.asarray(part.lines[0].get_ydata(), float) for part in first.containers]
     for ours, method in zip(drawn, ("vanilla", "visionzip"), strict=True):
         expected = [share(precision, method) for precision in ("float32", "int8", "nf4")]
         np.testing.assert_allclose(ours, expected)

@@ -1,6 +1,5 @@
 """A model at a precision: a dtype, or a quantisation of weights with sums in the usual dtype."""
 
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +33,4 @@ def load_at(model: str, precision: str) -> Any:
     """The model at a precision, a `vzlib.models.load.Loaded`. Raises LoadError as `load` does."""
     from vzlib.models.load import load
 
-    # bitsandbytes says at every call of a layer that LLM.int8 quantises what is in float16.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     return load(checkpoint_at(model, precision))

@@ -19,11 +19,11 @@ def pico():
 
 @pytest.fixture(scope="module")
 def rows(pico):
-    return accuracy.answers(pico, POINTS, each=20, progress=False)
+    return accuracy.answers(pico, POINTS, each=10, progress=False)
 
 
 def test_every_point_answers_the_same_questions_each_from_its_own_scene(rows):
-    assert (rows.groupby(["method", "task"]).size() == 20).all()
+    assert (rows.groupby(["method", "task"]).size() == 10).all()
     assert set(rows["task"]) == set(TASKS)
     asked = rows.groupby("method")["question"].agg(list)
     assert all(asked[name] == asked["vanilla"] for name, _ in POINTS)

@@ -94,7 +94,11 @@ def test_the_cache_holds_the_prompt_and_no_padding(zipped):
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_beams": 2}, {"prefill_chunk_size": 16}, {"cache_implementation": "static"}],
+    [
+        {"num_beams": 2},
+        pytest.param({"prefill_chunk_size": 16}, marks=pytest.mark.slow),
+        pytest.param({"cache_implementation": "static"}, marks=pytest.mark.slow),
+    ],
     ids=lambda options: next(iter(options)),
 )
 def test_other_ways_to_decode_go_on_working(zipped, options):

@@ -189,6 +189,7 @@ def test_chat_template_and_pipeline_use_the_zipped_processor(zipped):
     assert reply[0]["generated_text"].strip() == words.strip()
 
 
+@pytest.mark.slow  # tower, selection and prefill are compiled apart in fast tests
 def test_the_zipped_model_compiles_as_one_graph(zipped):
     inputs = dict(tiny.batch(zipped.processor))
     with torch.no_grad():

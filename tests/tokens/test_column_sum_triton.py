@@ -14,6 +14,7 @@ from vzlib.paths import REPOSITORY
 from vzlib.tokens import attention
 
 CASES = 9
+interpreted = pytest.mark.slow  # a quarter of a minute where there is no GPU
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +31,26 @@ def found():
     return json.loads(run.stdout)
 
 
+@interpreted
 @pytest.mark.parametrize("name", ["both passes", "log-sum-exp given", "packed"])
 def test_kernels_equal_float64(found, name):
     error, seed = found["worst"][name]
     assert 0 < error <= 1, f"worst in case {seed}"
 
 
+@interpreted
 @pytest.mark.parametrize("name", ["not repeated", "attention to padding"])
 def test_same_sums_every_time_and_nothing_for_padding(found, name):
     error, seed = found["worst"][name]
     assert error == 0, f"case {seed}"
 
 
+@interpreted
 def test_wrong_lengths_that_nobody_looked_at_give_nan_and_no_attention(found):
     assert found["malformed"] == 0
 
 
+@interpreted
 def test_cases_reach_every_kind_of_logits(found):
     assert set(found["kinds"]) == set(random_attention.KINDS)
 

@@ -12,7 +12,8 @@ ALL = 'a{x} {{0}} #1: 50 % of it\'s "so", $HOME `id` !x ~ [b] *? \\n é 字 & ; 
 WHICH = "import vzlib\n\nprint(vzlib.__file__)"
 
 
-@pytest.mark.parametrize("name", [ALL, pytest.param("two\nlines", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [ALL, "two\nlines"])
 def test_a_store_and_a_sweep_file_of_any_name(clone, name):
     squares = clone()
     squares.store = squares.store.parent / name

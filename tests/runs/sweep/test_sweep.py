@@ -26,7 +26,7 @@ def draw(rows, settings):
 """
 
 
-@pytest.mark.slow  # test_places.py is the fast one
+@pytest.mark.slow
 def test_points_once_then_none_then_only_the_new(clone):
     squares = clone()
     path = squares.sweep([0, 1], draw={"numbers": [0, 1]}, group=2)

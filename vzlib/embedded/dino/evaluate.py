@@ -13,7 +13,7 @@ import torch
 
 from vzlib.embedded.dino.export import export
 from vzlib.embedded.dino.tower import SHA256
-from vzlib.embedded.dino.train import STAGES, start
+from vzlib.embedded.dino.train import STAGES, reached
 from vzlib.evaluation.accuracy import answers
 from vzlib.evaluation.questions import DECKS
 from vzlib.models.load import load
@@ -84,8 +84,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     folder, target = arguments.folder, arguments.target
     if arguments.stage:
-        run = start(folder, folder / "features", 0, None)
-        run.load(arguments.stage)
+        run = reached(arguments.stage, folder, folder / "features", CHECKPOINTS / "dino-llava")
         export(run.model, run.projector, things.vocabulary(), target)
     loaded = load(str(target))
     points = [("vanilla", 576), *((name, retain) for retain in BUDGETS for name in METHODS)]

@@ -12,8 +12,9 @@ import torch
 from vzlib.embedded.dino.architecture import build_processor
 from vzlib.embedded.dino.decks import ASKED, DECKS
 from vzlib.embedded.dino.features import Features
-from vzlib.embedded.dino.train import STAGES, Run, start
+from vzlib.embedded.dino.train import STAGES, Run, reached
 from vzlib.models.shared_prefix import answered_right
+from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import things
 
 BATCH = 4
@@ -66,8 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     features = arguments.features or arguments.folder / "features"
-    run = start(arguments.folder, features, 0, None)
-    run.load(arguments.stage)
+    run = reached(arguments.stage, arguments.folder, features, CHECKPOINTS / "dino-llava")
     for deck in ASKED:
         print(table(held_out(run, deck, arguments.scenes, arguments.each)))
 

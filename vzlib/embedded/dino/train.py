@@ -173,6 +173,19 @@ def start_from(checkpoint: Path, folder: Path, features: Path, seed: int) -> Run
     return run
 
 
+def reached(stage: str, folder: Path, features: Path, checkpoint: Path) -> Run:
+    """The model as a stage in `folder` left it, or has it now.
+
+    checkpoint: any with the same tower, if the training went on from one.
+    """
+    if (folder / CURVE).is_file():
+        run = start_from(checkpoint, folder, features, 0)
+    else:
+        run = start(folder, features, 0, None)
+    run.load(stage)
+    return run
+
+
 def distilling(run: Run, steps: int) -> None:
     pico = LlavaForConditionalGeneration.from_pretrained(PICO, dtype=torch.float32)
     found = [

@@ -196,6 +196,19 @@ def test_every_scene_of_a_pool_is_visited_as_often_as_it_should():
 
 
 @pytest.mark.parametrize("deck", decks.ASKED)
+def test_yes_is_asked_for_as_often_as_no_where_it_can_be(deck):
+    asked = [
+        question.answer
+        for index in range(12)
+        for question in decks.questions(
+            deck, decks.DECKS[deck].make(index, "train", grid=24), [0, 0], {"existence": 2}, 0
+        )
+    ]
+    assert len(asked) == 24
+    assert 10 <= asked.count("yes") <= 12
+
+
+@pytest.mark.parametrize("deck", decks.ASKED)
 def test_another_visit_asks_other_questions_and_never_too_many(deck):
     scene = decks.DECKS[deck].make(0, "train", grid=12)
     first, second, again = (decks.questions(deck, scene, [0, 0], EACH, v) for v in (0, 1, 0))

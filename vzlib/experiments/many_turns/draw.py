@@ -24,7 +24,7 @@ def figure(turns: pd.DataFrame, kept: pd.DataFrame, costs: pd.DataFrame, history
     """
     budgets = list(dict.fromkeys(kept.loc[kept["method"] != VANILLA, "budget"]))
     drawn = Figure(figsize=(TEXT, 2.0 * len(budgets) + 0.6))
-    panels = drawn.subplots(len(budgets), 3, squeeze=False, width_ratios=(3, 3, 2))
+    panels = drawn.subplots(len(budgets), 3, squeeze=False, width_ratios=(3, 3, 2.4))
     handles: dict[str, Look] = {}
     for budget, row in zip(budgets, panels, strict=True):
         chosen = [turns["budget"] == budget, turns["method"] == VANILLA]
@@ -76,7 +76,7 @@ def _losses(axes: Axes, kept: pd.DataFrame, drawn_as: Mapping[str, Look]) -> Non
     axes.set_yticks(range(len(names)), [drawn_as[name].label for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
-    axes.set_xlabel("points, later turns less a fresh prefill")
+    axes.set_xlabel("points to a fresh prefill")
     axes.legend(fontsize=6, loc="best")
 
 
@@ -88,10 +88,11 @@ def _costs(axes: Axes, costs: pd.DataFrame, drawn_as: Mapping[str, Look]) -> Non
         colour = drawn_as[name].colour
         axes.barh(place - 0.2, kept, height=0.38, color=colour)
         axes.barh(place + 0.2, fresh, height=0.38, color=colour, alpha=0.35)
-    axes.set_yticks([])
+    labels = [drawn_as[name].label for name in costs["method"]]
+    axes.set_yticks(range(len(labels)), labels, fontsize=6)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.set_xlabel("cache kept (dark), fresh (pale)")
+    axes.set_xlabel("kept (dark), fresh (pale)")
 
 
 def table(

@@ -21,7 +21,7 @@ def test_turns_losses_and_costs_are_drawn_where_they_are(told):
     turns, kept, costs = told
     shown = draw.figure(*told, "dropped")
     first, second, third = shown.axes
-    lines = [part.lines[0].get_ydata() for part in first.containers]
+    lines = [np.asarray(part.lines[0].get_ydata(), float) for part in first.containers]
     expected = [own["value"] for _, own in turns.groupby(["method", "history"], sort=False)]
     np.testing.assert_allclose(lines, expected)
     dashed = [part.lines[0].get_linestyle() for part in first.containers]

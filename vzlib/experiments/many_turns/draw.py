@@ -77,7 +77,7 @@ def _losses(axes: Axes, kept: pd.DataFrame, drawn_as: Mapping[str, Look]) -> Non
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set_xlabel("points to a fresh prefill")
-    axes.legend(fontsize=6, loc="best")
+    axes.legend(fontsize=6, loc="upper left")
 
 
 def _costs(axes: Axes, costs: pd.DataFrame, drawn_as: Mapping[str, Look]) -> None:

@@ -23,7 +23,7 @@ READY := .venv/ready
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-reproduce: $(READY)  ## measure again and compare (SCALE=quick|default|paper, NOTEBOOKS="01 02"; PUBLISH=1 ships it)
+reproduce: $(READY)  ## measure again and compare (SCALE=quick|default|full|paper, NOTEBOOKS="01 02"; PUBLISH=1 ships it)
 	$(BIN)/vzlib reproduce $(WHAT)
 
 publish: $(READY)  ## measure on both embedded models what their columns of the ledger need, then all anew, and ship it

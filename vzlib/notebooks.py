@@ -13,7 +13,7 @@ from vzlib import plain_yaml
 from vzlib.parameters import validate
 from vzlib.paths import COMMAND, INSTALLED, NOTEBOOKS, PARAMETERS
 
-SCALES = ("quick", "default", "paper")
+SCALES = ("quick", "default", "full", "paper")
 
 
 def find(names: Sequence[str] | None = None, folder: Path = NOTEBOOKS) -> list[Path]:

@@ -12,6 +12,6 @@ class Claims(Settings):
     model: Model
     questions: Questions
     beside: dict[str, Questions]  # further models, each a column, and what they were asked about
-    scale: Literal["quick", "default", "paper"]  # params/<notebook>/<scale>.yaml
+    scale: Literal["quick", "default", "full", "paper"]  # params/<notebook>/<scale>.yaml
     # What else was changed when a notebook ran, such as {"06_token_budget": {"each": 1000}}.
     evidence: Annotated[dict[str, dict[str, Any]], SettingsByNotebook()]

@@ -1,0 +1,1 @@
+"""Table 3 and question Q4: clips and several images within one budget."""

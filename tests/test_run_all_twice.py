@@ -42,6 +42,7 @@ CHANGES = {
         {"images": 2, "turns": 2, "methods": ["visionzip", "fastv"]},
         {"budgets": [400]},
     ),
+    "13_video": ({"clips": 2, "albums": 2, "budgets": [136], "inside": []}, {"each": 2}),
     "14_adaptive_budget": (
         {"each": 8, "ladder": [32, 64, 128], "budgets": [64]},
         {"budgets": [48]},

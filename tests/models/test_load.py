@@ -210,7 +210,8 @@ def test_a_name_that_is_none(name):
 @pytest.mark.parametrize("name", ["nothing", "/no/such/folder", "a/b/c", "../x"])
 def test_a_name_that_leads_nowhere(name):
     with pytest.raises(
-        LoadError, match=f"'{name}' is neither 'dino' nor 'pico' nor a folder nor a hub name"
+        LoadError,
+        match=f"'{name}' is neither 'dino' nor 'pico' nor 'pico-video' nor a folder nor a hub name",
     ):
         load(name)
 

@@ -32,13 +32,13 @@ def figure(kept: pd.DataFrame) -> Figure:
     axes = drawn.subplots(1, len(TITLES), sharey=True)
     rows = [(budget, way) for budget in budgets for way in ways]
     for axis, (kind, title) in zip(axes, TITLES.items(), strict=True):
-        own = kept[kept["kind"] == kind].set_index(["budget", "method", "spread"])
+        own: Any = kept[kept["kind"] == kind].set_index(["budget", "method", "spread"])
         for place, (budget, (method, spread)) in enumerate(rows):
             if (budget, method, spread) not in own.index:
                 axis.text(0.02, place, "out of reach", va="center", fontsize=6, color="0.45",
                           transform=axis.get_yaxis_transform())  # fmt: skip
                 continue
-            row: Any = own.loc[(budget, method, spread)]
+            row = own.loc[(budget, method, spread)]
             style = look(method)
             axis.errorbar(
                 row["value"],

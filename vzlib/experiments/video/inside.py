@@ -54,7 +54,8 @@ def answered(
     opened = open_prompt(language_model, opening, len(before), join)
     cache = DynamicCache(config=language_model.config)
     for index, (keys, values) in enumerate(opened.memory):
-        cache.update(*(part.expand(batch, -1, -1, -1) for part in (keys, values)), index)
+        each = (batch, -1, -1, -1)
+        cache.update(keys.expand(each), values.expand(each), index)
     passed = run_layers(
         language_model,
         text,

@@ -81,7 +81,7 @@ def measure(settings: Video) -> pd.DataFrame:
     Raises ValueError as `plan` does, before a model is loaded.
     """
     points = [point for point in plan(settings) if point.spends is not None]
-    known = {
+    known: dict[str, Any] = {
         "model_fingerprint": identity(settings.video_model),
         "data_version": f"clips {clips.VERSION}, scenes {scenes.VERSION}",
         "about": {"model": settings.video_model},

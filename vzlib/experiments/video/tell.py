@@ -27,7 +27,7 @@ def named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(way=way.mask(rows["method"] == VANILLA, VANILLA))
 
 
-def way(method: str, spread: str, budget: int) -> str:
+def way(method: Any, spread: Any, budget: Any) -> str:
     """As `named` calls it."""
     return f"{method} {spread} {budget}"
 
@@ -56,10 +56,10 @@ def kept(rows: pd.DataFrame) -> pd.DataFrame:
         method, spread, budget = ways
         if method == VANILLA:
             continue
-        one = way(method, spread, int(budget))
+        one = way(method, spread, budget)
         every = named(rows[rows["kind"] == kind])
         share = percent_of(every, one, VANILLA)
-        zipped = way(*ZIPPED[0], int(budget))
+        zipped = way(*ZIPPED[0], budget)
         gain = (float("nan"),) * 3
         if one != zipped and zipped in set(every["way"]):
             gain = paired_difference(every, zipped, one)[:3]
@@ -86,7 +86,7 @@ def spreads(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for (kind, budget), own in named(rows).groupby(["kind", "budget"], sort=False):
-        one, other = (way(*each, int(budget)) for each in (ZIPPED[1], ZIPPED[0]))
+        one, other = (way(*each, budget) for each in (ZIPPED[1], ZIPPED[0]))
         if not {one, other} <= set(own["way"]):
             continue
         for task in (*own["task"].unique(), MEAN):

@@ -32,7 +32,7 @@ def test_what_is_kept_is_of_all_tokens_and_beside_the_papers():
     spread = tell.spreads(both()).set_index(["kind", "budget", "task"])
     assert list(spread.index) == [("clip", 136, task) for task in ("motion", "frame", "mean")]
     assert spread.loc["clip", 136, "mean"]["value"] == pytest.approx(-18, abs=4)
-    assert "a clip are answered right (n = 400)" in tell.conclusion(both())
+    assert "about clips are answered right (n = 400)" in tell.conclusion(both())
     assert "; the paper's 93.2 %." in tell.conclusion(both())
 
 

@@ -104,7 +104,7 @@ def conclusion(rows: pd.DataFrame) -> str:
     for row in every:
         lines.append(
             f"With all {row.budget} tokens {row.value:.1f} % [{row.low:.1f}, {row.high:.1f}] of "
-            f"questions about a {row.kind} are answered right (n = {row.n}); always the commonest "
+            f"questions about {row.kind}s are answered right (n = {row.n}); always the commonest "
             f"answer gives {row.majority:.1f} %."
         )
     told: Any = kept(rows).itertuples()

@@ -44,3 +44,10 @@ def test_a_training_that_went_on_from_a_checkpoint_follows_its_curves(tmp_path):
         assert told["second"]["step"].tolist() == [0, 4, 5, 34]
         assert told["second"]["cpu_seconds"].tolist() == [0, 12, 12, 41]
     assert card.hours(told) == pytest.approx(50 / 3600)
+
+
+def test_a_stage_that_was_stopped_early_is_named():
+    curves = {"first": curve(0, 9), "second": curve(0, 4)}
+    assert card.unfinished(curves, {"first": 10, "second": 5}) == ""
+    told = card.unfinished(curves, {"first": 10, "second": 50})
+    assert told == "**Training is not finished**: second after some 5 of 50 steps. "

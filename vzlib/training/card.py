@@ -66,6 +66,20 @@ def schedule(curves: Mapping[str, pd.DataFrame], titles: Mapping[str, str]) -> s
     return "\n".join(lines)
 
 
+def unfinished(curves: Mapping[str, pd.DataFrame], planned: Mapping[str, int]) -> str:
+    """Says which stages were stopped before their time, and nothing if none was.
+
+    planned: steps of each stage.
+    """
+    steps = {name: int(curve["step"].iloc[-1]) + 1 for name, curve in curves.items()}
+    early = [
+        f"{name} after some {done} of {planned[name]} steps"
+        for name, done in steps.items()
+        if done < planned[name]
+    ]
+    return f"**Training is not finished**: {' and '.join(early)}. " if early else ""
+
+
 def hours(curves: Mapping[str, pd.DataFrame]) -> float:
     """Processor time of all stages."""
     return sum(curve["cpu_seconds"].iloc[-1] for curve in curves.values()) / 3600

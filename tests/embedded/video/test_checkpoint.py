@@ -45,7 +45,7 @@ def test_the_card_tells_what_was_measured():
     curves = card.training_curves(FOLDER / "nowhere", FOLDER, list(STAGES))
     assert set(curves) == set(STAGES)
     full = table[(table["method"] == "vanilla") & (table["task"] == "mean")].set_index("kind")
-    assert (full["value"] > full["majority"] + 20).all()
+    assert (full["low"] > full["majority"]).all()
     assert len(reduced_table(table).splitlines()) == 2 + table.query("task == 'mean'").shape[0]
 
 

@@ -30,7 +30,6 @@ TITLES = {
     "windows": "projector and language model, 12x12 patches",
     "full": "projector and language model of twelve layers, 24x24 patches",
 }
-TRAINED_BY = "python -m vzlib.embedded.dino.train"
 TEMPLATE = Path(__file__).with_name("card.md")
 
 
@@ -50,7 +49,7 @@ def write_card(
         layers=model.config.text_config.num_hidden_layers,
         sha256=SHA256,
         schedule=card.schedule(curves, TITLES),
-        unfinished=_unfinished(curves),
+        unfinished=card.unfinished(curves, {name: steps for name, (_, steps) in STAGES.items()}),
         hours=card.hours(curves),
         things=card.accuracy_table(tables["things"]),
         shapes=card.accuracy_table(tables["scenes"]),
@@ -58,20 +57,6 @@ def write_card(
         differences=card.differences(rows, BUDGETS),
     )
     (target / "README.md").write_text(text)
-
-
-def _unfinished(curves: dict[str, pd.DataFrame]) -> str:
-    """Says which stages were stopped before their time."""
-    steps = {name: int(curve["step"].iloc[-1]) + 1 for name, curve in curves.items()}
-    early = [
-        f"{name} after some {steps[name]} of {planned} steps"
-        for name, (_, planned) in STAGES.items()
-        if steps[name] < planned
-    ]
-    if not early:
-        return ""
-    told = " and ".join(early)
-    return f"**Training is not finished**: {told} (`{TRAINED_BY}` trains it in full). "
 
 
 def main() -> None:

@@ -63,6 +63,9 @@ def write_card(table: pd.DataFrame, folder: Path, target: Path) -> None:
         vocabulary=len(tokenizer()),
         minutes=60 * card.hours(curves),
         schedule=card.schedule(curves, TITLES),
+        unfinished=card.unfinished(
+            curves, {name: stage["steps"] for name, stage in STAGES.items()}
+        ),
         keep=shown_tokens(),
         full=full_table(table),
         reduced=reduced_table(table),

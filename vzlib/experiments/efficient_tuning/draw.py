@@ -76,7 +76,9 @@ def _loss(axes: Axes, tunings: pd.DataFrame) -> None:
         axes.plot(own["step"], smooth, color=colour, linestyle=line, label=f"{budget} tokens")
     axes.set(xlabel="step", ylabel=f"loss, mean of {SMOOTH} steps")
     axes.set_title("c  tuning on matching data")
-    axes.legend()
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.3 * (high - low))  # room for the legend
+    axes.legend(loc="upper center", ncols=2, columnspacing=1)
 
 
 def table(gained: pd.DataFrame, settings: BaseModel) -> SavedTable:

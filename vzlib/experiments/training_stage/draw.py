@@ -50,7 +50,7 @@ def _accuracy(axes: Axes, scores: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sorted(own["budget"].unique())))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set(xlabel="visual tokens", ylabel="accuracy (%)")
+    axes.set(xlabel="visual tokens", ylabel="accuracy (%)", ylim=(0, 100))  # few seeds, wide bands
     axes.set_title("a  trained with, or inference only")
 
 

@@ -39,6 +39,14 @@ def test_only_answers_that_all_tokens_give_can_be_lost():
     assert ((data["lost"] == 1) == (data["score"] == 0)).all()
 
 
+def test_what_has_no_ground_around_it_to_stand_out_from_is_left_out():
+    rows, things = made_up(of_size_and_task)
+    things.loc[things["image"] == "scene 4", "contrast"] = np.nan
+    data = tell.answers(rows, things)
+    assert "scene 4" not in set(data["image"]) and "scene 5" in set(data["image"])
+    assert not odds(data, kept=True).empty
+
+
 def test_a_task_that_loses_nothing_is_left_out_and_its_answers_do_not_count():
     rows, things = made_up(lambda one: (one["task"] != "reading") * of_size_and_task(one))
     table = odds(tell.answers(rows, things), kept=False)

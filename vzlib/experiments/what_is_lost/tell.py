@@ -26,7 +26,8 @@ def answers(rows: pd.DataFrame, things: pd.DataFrame) -> pd.DataFrame:
     full = rows[rows["method"] == VANILLA].set_index(QUESTION)["score"].rename("full")
     fewer = rows[rows["method"] != VANILLA].join(full, on=QUESTION)
     right = fewer[fewer["full"] >= 1]
-    return right.assign(lost=1 - right["score"]).merge(things, on=QUESTION, how="inner")
+    told = things.dropna(subset="contrast")  # a detail with another thing all around it has none
+    return right.assign(lost=1 - right["score"]).merge(told, on=QUESTION, how="inner")
 
 
 def rates(data: pd.DataFrame) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def test_other_ways_to_run_it(run):
 def test_every_notebook_may_run_twice_with_a_changed_parameter(path, run):
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     parameters, validation, *rest = (cell.source for cell in cells)
-    changed = re.sub(r'^model = "\w+"', 'model = "another"', parameters, flags=re.MULTILINE)
+    changed = re.sub(r'^(\w*model) = "[\w-]+"', r'\1 = "another"', parameters, flags=re.MULTILINE)
     changed = changed.replace("before = 35", "before = 36")  # of the one that has no model
     bound = {
         node.id

@@ -26,7 +26,7 @@ def test_half_of_the_attention_must_lie_where_growth_is_exponential(cls, verdict
     one = decide(claims, "C06", pd.concat([*others, rows_of("cls", 3, cls)]))
     assert one.verdict == verdict
     assert one.interval.value == pytest.approx(sum(cls) / 3)
-    assert (one.n, one.data) == (3, "scenes")
+    assert (one.n, one.data) == (3, "photographs")
 
 
 def test_without_cls_all_tokens_decide():

@@ -31,7 +31,7 @@ def test_distributions_put_attention_where_it_is():
 
 
 def test_measures_every_scene_of_a_model_once(scene_folder, own_store, never_loads):
-    chosen = settings("03_softmax_gradient", model=scene_folder, count=2)
+    chosen = settings("03_softmax_gradient", model=scene_folder, images="scenes", count=2)
     rows = measure.measure(chosen)
     assert set(rows["queries"]) == {"all", "cls"}
     assert rows.loc[rows["read"], "layer"].unique().tolist() == [3]  # of 4: hidden_states[-2]

@@ -81,8 +81,9 @@ def comparable(ledger: pd.DataFrame) -> pd.DataFrame:
     Columns: claim, unit (one of COMPARABLE), value, low, high, paper (a number), verdict.
     """
     unit = ledger["unit"].str.partition(",")[0]
-    own = ledger.assign(unit=unit)[unit.isin(COMPARABLE) & ledger["value"].notna()]
-    numbers = own.assign(paper=own["paper"].str.lstrip("<>").astype(float))
+    told = pd.to_numeric(ledger["paper"].str.lstrip("<>"), errors="coerce")  # a word is no number
+    stands = unit.isin(COMPARABLE) & ledger["value"].notna() & told.notna()
+    numbers = ledger.assign(unit=unit, paper=told)[stands]
     return numbers[["claim", "unit", "value", "low", "high", "paper", "verdict"]]
 
 

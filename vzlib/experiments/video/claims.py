@@ -53,7 +53,7 @@ def keeps_albums(evidence: Evidence) -> Finding:
     lead = paired_difference(rows, _zipped(), tell.way("random", "evenly", BUDGET))
     clip = _kept("clip", LEAST_ANYWHERE, evidence).interval
     note = (
-        f"{BUDGET} tokens in all; {written(Interval(*lead[:3]))} points over random patches; of "
+        f"{one.note}; {BUDGET} tokens in all; {written(Interval(*lead[:3]))} points over random patches; of "
         f"clips {written(clip)} % are kept"
     )
     return one._replace(note=note)
@@ -80,8 +80,10 @@ def _kept(kind: str, least: float, evidence: Evidence) -> Finding:
     if math.isnan(interval.value):
         return not_measurable(UNANSWERED)
     both = rows[rows["way"].isin([_zipped(), VANILLA])]
+    whole = 100 * both.loc[both["way"] == VANILLA].groupby("task")["score"].mean().mean()
+    note = f"of {whole:.0f} % right with all tokens; where that is little, what is kept says little"
     return decided(verdict.reaches, least, interval, unit=PERCENT,
-                   n=len(both.drop_duplicates(QUESTION)), data="questions",
+                   n=len(both.drop_duplicates(QUESTION)), data="questions", note=note,
                    model=_model(evidence))  # fmt: skip
 
 

@@ -53,8 +53,8 @@ def keeps_albums(evidence: Evidence) -> Finding:
     lead = paired_difference(rows, _zipped(), tell.way("random", "evenly", BUDGET))
     clip = _kept("clip", LEAST_ANYWHERE, evidence).interval
     note = (
-        f"{one.note}; {BUDGET} tokens in all; {written(Interval(*lead[:3]))} points over random patches; of "
-        f"clips {written(clip)} % are kept"
+        f"{one.note}; {BUDGET} tokens in all; {written(Interval(*lead[:3]))} points over random "
+        f"patches; of clips {written(clip)} % are kept"
     )
     return one._replace(note=note)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vzlib.embedded.pico.examples import labels_of
 from vzlib.scenes import sprites
 from vzlib.scenes.things import catalogue
 from vzlib.training.answers import ABSENT
@@ -57,21 +58,12 @@ def _digit_half(thing: Any, label: str, patch: int, grid: int) -> np.ndarray:
 
 
 def _labels_of(thing: Any) -> dict[str, int]:
-    labels = {"kind": KINDS.index(thing.kind)}
+    labels = labels_of(thing, KINDS)
     if thing.colour is not None:
         labels["colour"] = list(sprites.COLOURS).index(thing.colour)
-    match thing.kind:
-        case "picture":
-            labels["name"] = NAMES.index(thing.label)
-            labels["group"] = catalogue.GROUPS.index(thing.group)
-        case "shape":
-            labels["shape"] = sprites.SHAPES.index(thing.shape)
-        case "number":
-            labels["tens"], labels["units"] = map(int, thing.label)
-        case "word":
-            labels["word"] = sprites.WORDS.index(thing.label)
-        case "digit":
-            labels["digit"] = int(thing.label)
+    if thing.kind == "picture":
+        labels["name"] = NAMES.index(thing.label)
+        labels["group"] = catalogue.GROUPS.index(thing.group)
     return labels
 
 

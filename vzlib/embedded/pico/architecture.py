@@ -67,9 +67,15 @@ def build_tokenizer(new: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     )
 
 
-def build_processor() -> LlavaProcessor:
-    """The processor that a stock `AutoProcessor` loads again from the checkpoint."""
-    side = GRID * scenes.PATCH
+def build_processor(
+    new: Sequence[str] = (), *, grid: int = GRID, strategy: str = "default"
+) -> LlavaProcessor:
+    """The processor that a stock `AutoProcessor` loads again from the checkpoint.
+
+    new: words that its tokenizer has beside pico's. grid: patches a side of an image. strategy: of
+    a stock LLaVA, "default" without the CLS token and "full" with it.
+    """
+    side = grid * scenes.PATCH
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
             size={"shortest_edge": side},
@@ -77,9 +83,9 @@ def build_processor() -> LlavaProcessor:
             image_mean=MEAN,
             image_std=SPREAD,
         ),
-        tokenizer=build_tokenizer(),
+        tokenizer=build_tokenizer(new),
         patch_size=scenes.PATCH,
-        vision_feature_select_strategy="default",
+        vision_feature_select_strategy=strategy,
         num_additional_image_tokens=1,
         chat_template=CHAT_TEMPLATE,
     )

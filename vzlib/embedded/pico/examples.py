@@ -1,6 +1,8 @@
 """Training batches, made from scene numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,9 +58,9 @@ def corners_of(first: int, count: int, grid: int) -> Tensor:
     return torch.randint(0, GRID - grid + 1, (count, 2), generator=generator)
 
 
-def labels_of(thing: scenes.SceneObject) -> dict[str, int]:
-    """The class of an object under every label that applies to it."""
-    labels = {"kind": KINDS.index(thing.kind)}
+def labels_of(thing: Any, kinds: Sequence[str] = KINDS) -> dict[str, int]:
+    """The class of an object under every label that applies to it; its kind is one of `kinds`."""
+    labels = {"kind": kinds.index(thing.kind)}
     match thing.kind:
         case "shape":
             labels["colour"] = list(sprites.COLOURS).index(str(thing.colour))

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
-    CLIPImageProcessorPil,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -13,28 +12,27 @@ from transformers import (
 )
 
 from vzlib import scenes
-from vzlib.embedded.pico.architecture import CHAT_TEMPLATE, MEAN, SPREAD, build_tokenizer
-from vzlib.embedded.pico.architecture import GRID as WHOLE
+from vzlib.embedded.pico import architecture as pico
 from vzlib.scenes.clips import new_words
 
 GRID = 16  # patches a side of a frame: 256, as Video-LLaVA has
 WINDOW = 12  # of the frames that training starts with
-CORNER = (WHOLE - GRID) // 2  # row and column of pico's grid at which that of a frame starts
+CORNER = (pico.GRID - GRID) // 2  # row and column of pico's grid at which that of a frame starts
 EYE = ("vision_tower",)  # what stays as pico has it
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """Pico's words, then those that only clips and albums need."""
-    return build_tokenizer(new_words())
+    return pico.build_tokenizer(new_words())
 
 
-def build(pico: LlavaForConditionalGeneration, seed: int) -> LlavaForConditionalGeneration:
+def build(whole: LlavaForConditionalGeneration, seed: int) -> LlavaForConditionalGeneration:
     """Pico as it is, but that a frame has the middle of its grid, CLS is read and words are new.
 
     The tower keeps the position embeddings of the middle `GRID` x `GRID` patches.
     """
     torch.manual_seed(seed)
-    before: Any = pico
+    before: Any = whole
     words = tokenizer()
     vision = before.config.vision_config.to_dict() | {"image_size": GRID * scenes.PATCH}
     text = before.config.text_config.to_dict() | {"vocab_size": len(words)}
@@ -60,25 +58,12 @@ def build(pico: LlavaForConditionalGeneration, seed: int) -> LlavaForConditional
 def _middle() -> Tensor:
     """Raster numbers on pico's grid of the patches of a frame, `[GRID * GRID]`."""
     steps = CORNER + torch.arange(GRID)
-    return (steps[:, None] * WHOLE + steps).flatten()
+    return (steps[:, None] * pico.GRID + steps).flatten()
 
 
 def build_processor() -> LlavaProcessor:
-    """The processor that a stock `AutoProcessor` loads again from the checkpoint."""
-    side = GRID * scenes.PATCH
-    return LlavaProcessor(
-        image_processor=CLIPImageProcessorPil(
-            size={"shortest_edge": side},
-            crop_size={"height": side, "width": side},
-            image_mean=MEAN,
-            image_std=SPREAD,
-        ),
-        tokenizer=tokenizer(),
-        patch_size=scenes.PATCH,
-        vision_feature_select_strategy="full",
-        num_additional_image_tokens=1,
-        chat_template=CHAT_TEMPLATE,
-    )
+    """Pico's processor, for frames, with the words of clips and albums and the CLS token."""
+    return pico.build_processor(new_words(), grid=GRID, strategy="full")
 
 
 def trained(model: LlavaForConditionalGeneration) -> dict[str, nn.Module]:

@@ -8,7 +8,7 @@ from transformers import Dinov2Config, Dinov2Model, LlamaConfig
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from vzlib import scenes
-from vzlib.embedded.dino import architecture, decks, held_out, labels, language, lookup, train
+from vzlib.embedded.dino import architecture, decks, held_out, labels, language, lookup, stages
 from vzlib.embedded.dino.export import SHARDS, export
 from vzlib.embedded.dino.features import CHUNK, Features
 from vzlib.embedded.pico.architecture import build_tokenizer, words
@@ -143,12 +143,12 @@ def test_a_projector_standardised_anew_computes_the_same(model):
 
 
 def test_real_things_have_two_turns_of_three_and_no_turn_is_left_out():
-    turns = [train.deck_of(step) for step in range(loop.LOG_EVERY)]
+    turns = [stages.deck_of(step) for step in range(loop.LOG_EVERY)]
     for deck, share in (("shapes", 1 / 3), ("things", 2 / 3)):
         own = [turn for name, turn in turns if name == deck]
         assert own == list(range(len(own)))
         assert len(own) / len(turns) == pytest.approx(share, abs=0.05)
-    assert {train.deck_of(step)[0] for step in range(0, 200, loop.LOG_EVERY)} == set(train.EACH)
+    assert {stages.deck_of(step)[0] for step in range(0, 200, loop.LOG_EVERY)} == set(stages.EACH)
 
 
 def test_a_full_window_is_the_stock_layer_and_a_part_takes_its_positions(eye):

@@ -12,8 +12,9 @@ import pandas as pd
 import torch
 
 from vzlib.embedded.dino.export import export
+from vzlib.embedded.dino.run import reached
+from vzlib.embedded.dino.stages import STAGES
 from vzlib.embedded.dino.tower import SHA256
-from vzlib.embedded.dino.train import STAGES, reached
 from vzlib.evaluation.accuracy import answers
 from vzlib.evaluation.questions import DECKS
 from vzlib.models.load import load

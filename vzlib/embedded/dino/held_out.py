@@ -12,7 +12,8 @@ import torch
 from vzlib.embedded.dino.architecture import build_processor
 from vzlib.embedded.dino.decks import ASKED, DECKS
 from vzlib.embedded.dino.features import Features
-from vzlib.embedded.dino.train import STAGES, Run, reached
+from vzlib.embedded.dino.run import Run, reached
+from vzlib.embedded.dino.stages import STAGES
 from vzlib.models.shared_prefix import answered_right
 from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import things

@@ -46,24 +46,31 @@ TURNED = {
 
 
 class Mutant(NamedTuple):
-    """A file with one fault: its text, and the line before and after."""
+    """A file with one fault, in the expression of that number: its line before and after."""
 
     path: Path
-    text: str
+    number: int
     line: int
     before: str
     after: str
 
+    def text(self) -> str:
+        """The whole file with the fault."""
+        tree = _tree(self.path)
+        _turn(list(_reached(tree))[self.number])
+        return ast.unparse(tree)
+
 
 def mutants(path: Path) -> Iterator[Mutant]:
     """Every fault that can be put into a file."""
-    tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
-    for number, node in enumerate(_reached(tree)):
-        changed = copy.deepcopy(tree)
-        twin = list(_reached(changed))[number]
-        before = ast.unparse(node)
+    for number, node in enumerate(_reached(_tree(path))):
+        twin = copy.deepcopy(node)
         if _turn(twin):
-            yield Mutant(path, ast.unparse(changed), node.lineno, before, ast.unparse(twin))
+            yield Mutant(path, number, node.lineno, ast.unparse(node), ast.unparse(twin))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
 
 
 def _reached(node: ast.AST) -> Iterator[ast.expr]:
@@ -105,7 +112,7 @@ def _noticed(mutant: Mutant, tests: list[str], copies: SimpleQueue) -> bool:
     target = place / mutant.path
     right = target.read_text(encoding="utf-8")
     try:
-        target.write_text(mutant.text, encoding="utf-8")
+        target.write_text(mutant.text(), encoding="utf-8")
         found = [str(path) for test in tests for path in sorted(place.glob(test))]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *found]
         with subprocess.Popen(

@@ -17,6 +17,7 @@ FLOORS = (
     ("experiments", "runs", "lmms_eval"),
     ("site",),
     ("embedded", "viewer"),
+    ("commands",),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

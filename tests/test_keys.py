@@ -77,7 +77,7 @@ def changed(before, tree, file: str, pattern: str, instead: str) -> set[str]:
 
 # What is edited: file, what is replaced by what, and whose keys change.
 EDITS = {
-    "a help text": ("__main__.py", r'help="', r'help="Now: ', set()),
+    "a help text": ("commands/runs.py", r'help="', r'help="Now: ', set()),
     "the command that asks": ("models/command.py", r'"', r'"now ', set()),
     "a label of a figure": ("experiments/attention_by_layer/draw.py", "layer read", "read", set()),
     "a sentence of a conclusion": (

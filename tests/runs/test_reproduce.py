@@ -192,6 +192,7 @@ def test_mistakes_in_the_command_are_explained(repository, capfd):
         (["-p", "n", "1_0"], "1 problem with the parameters for Numbers:\n  n = '1_0': "),
         (["-p", "n"], "-p wants a name and a value\n"),
         (["--scale", "paper"], "paper.yaml is missing\n"),
+        (["--scale", "full"], "full.yaml is missing\n"),
         (["--scale", "huge"], "'huge'"),
         (["--jobs", "0"], "--jobs"),
         (["--publish", "--scale", "quick"], "--publish writes figures/ at the default scale"),

@@ -6,6 +6,7 @@ SWEEP ?= params/sweeps/token_budget.yaml
 JOBS ?=
 SLURM ?=
 ROWS ?=
+REPOSITORY ?=
 TESTS ?=
 PUBLISH ?=
 # Notebooks at once, by default; a model of the paper's size fills the machine alone.
@@ -18,7 +19,7 @@ READY := .venv/ready
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce publish figures report bench sweep test test-slow test-long mutants lab clean
-.PHONY: test-lmms-eval test-viewer test-oldest test-newest docs
+.PHONY: test-lmms-eval test-viewer test-oldest test-newest docs badges
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ test-oldest test-newest: test-%: .venv-%/ready  ## run the fast tests with the o
 docs: .venv/docs-ready  ## redraw the notebooks and build results/site from them, offline, following every link
 	-$(BIN)/vzlib figures
 	$(BIN)/python -m vzlib.site
+
+badges: $(READY)  ## let README and notebook 00 open in Colab and Binder (REPOSITORY=owner/name)
+	$(BIN)/python -m vzlib.site.badges $(REPOSITORY)
 
 mutants: $(READY)  ## put small faults into the code and print those that no test notices
 	$(BIN)/python tests/mutants.py

@@ -26,7 +26,9 @@ def read(name):
 
 
 def code_cells(name):
-    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+    """All but the one that `make badges` puts first."""
+    code = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    return [cell for cell in code if "install" not in cell.metadata.get("tags", [])]
 
 
 def calls(cell, function):

@@ -14,6 +14,7 @@ from lmms_eval.protocol import ChatMessages
 from tqdm import tqdm
 
 from vzlib.lmms_eval.prompts import cut, generation, media, prompt_of
+from vzlib.lmms_eval.shared_images import share_images
 from vzlib.models.checkpoint import resolve
 from vzlib.models.images import open_image
 from vzlib.models.inside import Entered
@@ -75,6 +76,7 @@ class ZippedChat(lmms):
                 seed=seed,
             )
             self.processor = self.zipped.processor
+        share_images(loaded.model, getattr(self.zipped and self.zipped.method, "needs", ()))
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """One answer for each request, in their order."""

@@ -65,7 +65,7 @@ def in_readme(text: str, repository: str, branch: str = "main") -> str:
 
 
 def in_notebook(notebook: Any, repository: str) -> Any:
-    """Notebook 00 with a cell before all others of code, that installs vzlib where it is missing."""
+    """Notebook 00 with a first cell of code that installs vzlib where it is missing."""
     cells = [cell for cell in notebook.cells if cell.id != INSTALL]
     first = next(number for number, cell in enumerate(cells) if cell.cell_type == "code")
     cell = new_code_cell(

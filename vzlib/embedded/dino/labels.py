@@ -44,7 +44,7 @@ def patch_labels(scene: Any, patch: int) -> Tensor:
     labels[~scene.patches(patch, share=0.0), columns["kind"]] = 0
     for number, thing in enumerate(scene.objects):
         shown = scene.object_patches(number, patch, COVERED)
-        for name, value in _labels_of(thing).items():
+        for name, value in told_of(thing).items():
             labels[shown & _digit_half(thing, name, patch, grid), columns[name]] = value
     return torch.from_numpy(labels).flatten(0, 1)
 
@@ -57,7 +57,8 @@ def _digit_half(thing: Any, label: str, patch: int, grid: int) -> np.ndarray:
     return middle > -patch / 4 if label == "units" else np.ones(grid, dtype=bool)
 
 
-def _labels_of(thing: Any) -> dict[str, int]:
+def told_of(thing: Any) -> dict[str, int]:
+    """What is said of a thing: labels of `LABELS` and their values."""
     labels = labels_of(thing, KINDS)
     if thing.colour is not None:
         labels["colour"] = list(sprites.COLOURS).index(thing.colour)

@@ -10,6 +10,8 @@ from transformers import LlavaForConditionalGeneration
 
 from vzlib.embedded.dino.decks import TASKS, questions
 from vzlib.embedded.dino.features import Features
+from vzlib.embedded.dino.grounding import WEIGHT as GROUNDING
+from vzlib.embedded.dino.grounding import attended, grounding_loss, targets
 from vzlib.embedded.dino.labels import label_loss
 from vzlib.embedded.dino.tower import GRID
 from vzlib.embedded.pico.architecture import SPECIAL
@@ -98,11 +100,17 @@ def language_loss(
     """
     asked = asked_about(features, numbers, each, visit, vocabulary).to(model.device)
     visual = projector(features(numbers).to(model.device))
-    hidden, _ = hidden_states(model, visual, asked, OPENING, window_places(features, numbers))
+    with attended(model) as caught:
+        hidden, _ = hidden_states(model, visual, asked, OPENING, window_places(features, numbers))
     value, right = answer_loss(model, hidden, asked, TASKS, WEIGHTS)
     if heads is None:
         return value, right
     labels = features.labels(numbers).to(model.device)
+    if caught:
+        scenes = [features.asked_about(number) for number in numbers]
+        words, found = targets(asked, labels, scenes, vocabulary)
+        of_words, share = grounding_loss(caught, asked, words, found, len(OPENING))
+        value, right = value + GROUNDING * of_words, right | {"grounded": share}
     of_labels, read = label_loss(heads, visual.flatten(0, 1), labels.flatten(0, 1))
     return value + of_labels, right | {f"patch {name}": share for name, share in read.items()}
 

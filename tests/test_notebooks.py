@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -107,6 +109,15 @@ def test_a_parameters_cell_that_holds_more_than_plain_values_is_refused(tmp_path
     tagged.source = 'a = b = -1\nc = [\n    "x", None,\n]  # three'
     nbformat.write(new_notebook(cells=[tagged]), path)
     assert defaults(path) == {"a": -1, "b": -1, "c": ["x", None]}
+
+
+def test_what_draws_does_not_wait_for_what_checks_the_format_of_notebooks():
+    code = (
+        "import sys; from vzlib.experiments.redundancy import claims, draw;"
+        "late = {'nbformat', 'jsonschema', 'torch', 'transformers'} & set(sys.modules);"
+        "assert not late, late"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
 @every_notebook

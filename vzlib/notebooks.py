@@ -3,11 +3,9 @@
 import ast
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import nbformat
 
 from vzlib import plain_yaml
 from vzlib.parameters import validate
@@ -97,17 +95,28 @@ def code(notebook: Path) -> str:
 
 def _code(notebook: Path, *, of_parameters: bool) -> str:
     return "\n".join(
-        cell.source
-        for cell in nbformat.read(notebook, as_version=4).cells
-        if cell.cell_type == "code"
-        and ("parameters" in cell.metadata.get("tags", ())) == of_parameters
+        _source(cell)
+        for cell in _cells(notebook)
+        if cell["cell_type"] == "code"
+        and ("parameters" in cell["metadata"].get("tags", ())) == of_parameters
     )
+
+
+def _cells(notebook: Path) -> list[dict[str, Any]]:
+    # As plain JSON: every notebook asks for these, and nbformat, with what checks a notebook, would
+    # take longer to import than all else that draws.
+    cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return cells
+
+
+def _source(cell: Mapping[str, Any]) -> str:
+    return "".join(cell["source"])  # a text, or its lines
 
 
 def title(notebook: str) -> str:
     """The heading of a notebook."""
-    cells = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4).cells
-    return str(cells[0].source).splitlines()[0].removeprefix("# ")
+    first, *_ = _cells(NOTEBOOKS / f"{notebook}.ipynb")
+    return _source(first).splitlines()[0].removeprefix("# ")
 
 
 def command(notebook: str, chosen: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ whatever order windows put them.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +13,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vzlib.models.shape import Shape
+from vzlib.models.views import Seen
 from vzlib.tokens import received_attention_packed
+from vzlib.tokens.evidence import Encoded
+
+
+def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
+    """The images in what a processor makes of them, each one view; see `host.Host`."""
+    merged, found, grid = config.vision_config.spatial_merge_size, [], inputs.get("image_grid_thw")
+    if grid is None and inputs.get("pixel_values") is not None:
+        raise ValueError("there is no image_grid_thw; make the inputs with the model's processor")
+    for _, height, width in () if grid is None else grid:  # of an image, which is one frame
+        rows, columns = int(height) // merged, int(width) // merged
+        found.append(Shape(1, rows * columns, rows * columns, (rows, columns)))
+    return found
 
 
 class Heard:
@@ -111,3 +125,34 @@ def units(visual: Any, values: Tensor, grid: Tensor, how: str) -> Tensor:
         grid, visual.spatial_merge_size, visual.window_size, visual.patch_size
     )
     return merged[window.argsort().to(merged.device)]
+
+
+def seen(
+    visual: Any, found: Sequence[Shape], grid: Tensor, run: Callable[[], Any], every: Set[str]
+) -> tuple[Any, list[Seen]]:
+    """What `run`, which runs the tower once, returns, and what the tower tells of each image.
+
+    every: what the method needs of all blocks, by the names of `Further`.
+    """
+    last = rating_block(visual)
+    listened = range(len(visual.blocks)) if every else (last,)
+    with overhearing(visual, listened, grid) as heard:
+        output = run()
+    by_block = {index: units(visual, scores, grid, "sum") for index, scores in heard.scores.items()}
+    keys = units(visual, heard.keys[last], grid, "mean")
+    received = torch.stack([by_block[index] for index in listened])
+    counts = [shape.stock for shape in found]
+    images = []
+    for shape, hidden, scores, key, blocks in zip(
+        found,
+        output.pooler_output,
+        by_block[last].split(counts),
+        keys.split(counts),
+        received.split(counts, dim=1),
+        strict=True,
+    ):
+        further = {name: blocks.unsqueeze(0) for name in every}
+        further["projected"] = hidden.unsqueeze(0)
+        encoded = Encoded(*(part.unsqueeze(0) for part in (hidden, scores, key)))
+        images.append(Seen(shape, encoded, False, further))
+    return output, images

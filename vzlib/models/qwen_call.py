@@ -11,6 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from vzlib.models.family import refuse_videos
+from vzlib.models.packed_tower import shapes
+from vzlib.models.positions import stretched
 from vzlib.models.views import ByView
 
 # Of a call: where the tokens of its images stand, and images that were encoded before their turn.
@@ -45,6 +48,49 @@ def generate(
     """The stock generate, which asks for positions before it encodes images."""
     with _calling():
         return below(model, *arguments, **options)
+
+
+def rope_index(
+    reduction: ByView,
+    below: Callable[..., Any],
+    core: Any,
+    input_ids: Tensor,
+    mm_token_type_ids: Tensor,
+    image_grid_thw: Tensor | None = None,
+    video_grid_thw: Tensor | None = None,
+    *others: Any,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    """Positions [3, B, S] that these tokens have in the prompt with all tokens of its images."""
+    if video_grid_thw is not None:
+        refuse_videos()
+    found = (
+        [] if image_grid_thw is None else shapes(core.config, {"image_grid_thw": image_grid_thw})
+    )
+    if all(map(reduction.budgeted.whole, found)):
+        return below(core, input_ids, mm_token_type_ids, image_grid_thw, video_grid_thw, *others,
+                     attention_mask=attention_mask, **options)  # fmt: skip
+    full = stretched(
+        input_ids,
+        attention_mask,
+        input_ids == core.config.image_token_id,
+        [shape.stock for shape in found],
+        places_of(core, options.get("pixel_values"), image_grid_thw),
+    )
+    positions, deltas = below(
+        core,
+        full.stretch(input_ids),
+        full.stretch(mm_token_type_ids),
+        image_grid_thw,
+        video_grid_thw,
+        *others,
+        attention_mask=full.mask,
+        **options,
+    )
+    chosen = positions.gather(2, full.columns.expand(3, -1, -1))
+    longer = full.mask.sum(1, keepdim=True) - full.real.sum(1, keepdim=True)
+    return chosen.masked_fill(~full.real, 0), deltas + longer
 
 
 @contextmanager

@@ -12,7 +12,7 @@ What differs from the stock model while it is zipped:
 - An image that has no more tokens than it may cost is left as it is. Videos are refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,14 +26,12 @@ from vzlib.models.family import (
     placeholder_mask,
     refuse_videos,
 )
-from vzlib.models.packed_tower import overhearing, rating_block, units
-from vzlib.models.positions import stretched
-from vzlib.models.qwen_call import forward, generate, known, places_of
-from vzlib.models.shape import Shape
-from vzlib.models.views import ByView, Joined, Seen
-from vzlib.tokens.evidence import Encoded, Reduced
+from vzlib.models.packed_tower import rating_block, seen, shapes
+from vzlib.models.qwen_call import forward, generate, known, rope_index
+from vzlib.models.views import ByView, Joined
+from vzlib.tokens.evidence import Reduced
 
-__all__ = ["forward", "generate"]  # of a call
+__all__ = ["shapes"]
 
 VIEWS, APART = True, False
 TOLD: str | None = None
@@ -57,16 +55,6 @@ def projector(core: Any) -> nn.Module:
     return merger
 
 
-def shapes(config: Any, inputs: Mapping[str, Any]) -> list[Shape]:
-    merged, found, grid = config.vision_config.spatial_merge_size, [], inputs.get("image_grid_thw")
-    if grid is None and inputs.get("pixel_values") is not None:
-        raise ValueError("there is no image_grid_thw; make the inputs with the model's processor")
-    for _, height, width in () if grid is None else grid:  # of an image, which is one frame
-        rows, columns = int(height) // merged, int(width) // merged
-        found.append(Shape(1, rows * columns, rows * columns, (rows, columns)))
-    return found
-
-
 @in_stock_form
 def image_features(
     reduction: ByView,
@@ -85,31 +73,8 @@ def image_features(
     found = shapes(core.config, {"image_grid_thw": image_grid_thw})
     if reduction.leaves(core, found):
         return stock()
-    visual, last = core.visual, rating_block(core.visual)
     every = {"received", "received_from_all"} & set(reduction.method.needs)
-    listened = range(len(visual.blocks)) if every else (last,)
-    with overhearing(visual, listened, image_grid_thw) as heard:
-        output = stock()
-    by_block = {
-        index: units(visual, scores, image_grid_thw, "sum")
-        for index, scores in heard.scores.items()
-    }
-    keys = units(visual, heard.keys[last], image_grid_thw, "mean")
-    received = torch.stack([by_block[index] for index in listened])
-    counts = [shape.stock for shape in found]
-    images = []
-    for shape, hidden, scores, key, blocks in zip(
-        found,
-        output.pooler_output,
-        by_block[last].split(counts),
-        keys.split(counts),
-        received.split(counts, dim=1),
-        strict=True,
-    ):
-        further = {name: blocks.unsqueeze(0) for name in every}
-        further["projected"] = hidden.unsqueeze(0)
-        encoded = Encoded(*(part.unsqueeze(0) for part in (hidden, scores, key)))
-        images.append(Seen(shape, encoded, False, further))
+    output, images = seen(core.visual, found, image_grid_thw, stock, every)
     made = reduction(core, images, _in_raster_order)
     output.pooler_output = tuple(
         whole if each is None else each.tokens[0]
@@ -127,49 +92,6 @@ def image_features(
     if call is not None:
         call["places"] = output.places
     return output
-
-
-def rope_index(
-    reduction: ByView,
-    below: Callable[..., Any],
-    core: Any,
-    input_ids: Tensor,
-    mm_token_type_ids: Tensor,
-    image_grid_thw: Tensor | None = None,
-    video_grid_thw: Tensor | None = None,
-    *others: Any,
-    attention_mask: Tensor | None = None,
-    **options: Any,
-) -> tuple[Tensor, Tensor]:
-    """Positions [3, B, S] that these tokens have in the prompt with all tokens of its images."""
-    if video_grid_thw is not None:
-        refuse_videos()
-    found = (
-        [] if image_grid_thw is None else shapes(core.config, {"image_grid_thw": image_grid_thw})
-    )
-    if all(map(reduction.budgeted.whole, found)):
-        return below(core, input_ids, mm_token_type_ids, image_grid_thw, video_grid_thw, *others,
-                     attention_mask=attention_mask, **options)  # fmt: skip
-    full = stretched(
-        input_ids,
-        attention_mask,
-        input_ids == core.config.image_token_id,
-        [shape.stock for shape in found],
-        places_of(core, options.get("pixel_values"), image_grid_thw),
-    )
-    positions, deltas = below(
-        core,
-        full.stretch(input_ids),
-        full.stretch(mm_token_type_ids),
-        image_grid_thw,
-        video_grid_thw,
-        *others,
-        attention_mask=full.mask,
-        **options,
-    )
-    chosen = positions.gather(2, full.columns.expand(3, -1, -1))
-    longer = full.mask.sum(1, keepdim=True) - full.real.sum(1, keepdim=True)
-    return chosen.masked_fill(~full.real, 0), deltas + longer
 
 
 METHODS: Methods = {

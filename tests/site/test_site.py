@@ -10,7 +10,7 @@ from vzlib.site.advice import advice
 from vzlib.site.assemble import assemble, relinked
 from vzlib.site.gallery import gallery
 from vzlib.site.ledger import ledger
-from vzlib.site.links import broken
+from vzlib.site.links import broken, far
 
 SETTINGS = {"model": "pico", "questions": "scenes"}
 
@@ -116,3 +116,14 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
         "a.html: none.png",
         "a.html: c",
     ]
+
+
+def test_pages_that_take_too_many_clicks_are_found(tmp_path):
+    for page, link in {"a": "b.html#x", "b": "c.html", "c": "d.html", "d": "b.html"}.items():
+        (tmp_path / f"{page}.html").write_text(f'<a href="{link}">1</a><i id="x">')
+    assert far(tmp_path, ["c.html"]) == []
+    assert far(tmp_path, ["d.html", "gone.html"], clicks=2) == [
+        "a.html: d.html", "a.html: gone.html", "b.html: gone.html", "c.html: gone.html",
+        "d.html: gone.html",
+    ]  # fmt: skip
+    assert far(tmp_path, ["d.html"], clicks=3) == []

@@ -1,6 +1,6 @@
-"""Links inside a built site that lead nowhere, in whatever way its pages were made."""
+"""Links inside a built site: which lead nowhere, and which pages are far from others."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -37,14 +37,45 @@ def broken(site: Path) -> list[str]:
 def _broken(site: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(site.rglob("*.html")):
         for link in dict.fromkeys(_page(path).links):
-            parts = urlsplit(link)
-            if parts.scheme or parts.netloc or path.name == "404.html":
+            file = _target(path, link)
+            if file is None or path.name == "404.html":
                 continue  # of another place, or relative to wherever it is shown
-            file = path if not parts.path else (path.parent / unquote(parts.path)).resolve()
-            if file.is_dir():
-                file = file / "index.html"
+            parts = urlsplit(link)
             known = file.is_file()
             if known and file.suffix == ".html" and parts.fragment:
                 known = unquote(parts.fragment) in _page(file).anchors
             if not known:
                 yield path, link
+
+
+def _target(page: Path, link: str) -> Path | None:
+    """The file of the site that a link of a page names; None for another place."""
+    parts = urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return None
+    file = page if not parts.path else (page.parent / unquote(parts.path)).resolve()
+    return file / "index.html" if file.is_dir() else file
+
+
+def far(site: Path, wanted: Collection[str], clicks: int = 2) -> list[str]:
+    """Each wanted page that takes more clicks from some page of the site: "from: to".
+
+    wanted: as paths below the site, such as "notebooks/01_redundancy.html".
+    """
+    site = site.resolve()
+    pages = [path for path in sorted(site.rglob("*.html")) if path.name != "404.html"]
+    found = []
+    for start in pages:
+        reached = {start}
+        for _ in range(clicks):
+            reached |= {target for page in reached for target in _leads(page)}
+        names = {str(page.relative_to(site)) for page in reached}
+        found += [f"{start.relative_to(site)}: {to}" for to in wanted if to not in names]
+    return found
+
+
+@cache
+def _leads(page: Path) -> frozenset[Path]:
+    """The pages that the links of a page open."""
+    targets = (_target(page, link) for link in _page(page).links)
+    return frozenset(each for each in targets if each and each.suffix == ".html" and each.is_file())

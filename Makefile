@@ -60,8 +60,8 @@ test-lmms-eval: .venv-lmms-eval/ready  ## try the plug-in under the real lmms-ev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-lmms-eval/bin/python -m pytest -q -W default \
 		-m 'slow or not slow' tests/lmms_eval
 
-test-viewer: .venv-viewer/ready  ## try the viewer in headless Chromium (apt-get install chromium)
-	.venv-viewer/bin/python -m pytest -q -m slow tests/viewer
+test-viewer: .venv-viewer/ready  ## try all that is shown in a browser, in headless Chromium (apt-get install chromium)
+	.venv-viewer/bin/python -m pytest -q -m slow tests/viewer tests/site/test_ledger_in_browser.py
 
 test-oldest test-newest: test-%: .venv-%/ready  ## run the fast tests with the oldest, or newest, torch and transformers (TESTS=...)
 	OMP_NUM_THREADS=1 .venv-$*/bin/python -c 'import torch, transformers as t; print("torch", torch.__version__, "transformers", t.__version__)'

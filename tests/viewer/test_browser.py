@@ -7,7 +7,6 @@ import base64
 import contextlib
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -149,14 +148,29 @@ def test_the_first_answer_comes_unasked_and_nothing_is_fetched_from_elsewhere(pa
     }
 
 
-@pytest.mark.skipif(os.getloadavg()[0] > 0.7, reason="seconds need a quiet machine")
+def others_take(seconds: float = 2.0) -> float:
+    """The part of all processors that is in use while this process sleeps."""
+
+    def ticks() -> tuple[int, int]:
+        fields = [int(each) for each in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]  # idle, and waiting for a disk
+
+    every, idle = ticks()
+    time.sleep(seconds)
+    later, still = ticks()
+    return 1 - (still - idle) / (later - every)
+
+
 def test_the_first_answer_takes_at_most_three_seconds_after_loading(served, browser):
+    if (busy := others_take()) > 0.2:
+        pytest.skip(f"seconds need a quiet machine: others take {busy:.0%} of this one")
     opened = browser.new_page()
     begun = time.perf_counter()
     opened.goto(served[0])
     opened.wait_for_selector("#answers table.answers", timeout=PATIENCE)
     taken = time.perf_counter() - begun
     opened.close()
+    print(f"first answer after {taken:.2f} s")
     assert taken <= 3
 
 

@@ -1,5 +1,6 @@
 """`vzlib.show` in a real JupyterLab in headless Chromium, on pico; run by `make test-viewer`."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -40,7 +41,9 @@ def lab(tmp_path):
     picture = example("scenes 5")
     Image.fromarray(picture.image).save(tmp_path / "scene.png")
     cell = new_code_cell(SHOWN.format(question=picture.asked[0][0]))
-    nbformat.write(new_notebook(cells=[cell]), tmp_path / "show.ipynb")
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}  # else it asks which
+    notebook = new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    nbformat.write(notebook, tmp_path / "show.ipynb")
     python = Path(importlib.util.find_spec("jupyterlab").origin).parents[4] / "bin" / "python"
     own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "RUNTIME", "DATA")}
     environment = {**os.environ, **own, "PYTHONPATH": str(REPOSITORY)}
@@ -92,8 +95,10 @@ def test_the_widget_answers_to_clicks_and_leaves_a_picture_in_the_file(lab):
         output.get_by_text("576 patches as they are").wait_for()
         page.keyboard.press("Escape")
         page.keyboard.press("Control+s")
+        saved: list = []
         for _ in range(100):
-            saved = json.loads(file.read_text(encoding="utf-8"))["cells"][0]["outputs"]
+            with contextlib.suppress(json.JSONDecodeError):  # it is being written
+                saved = json.loads(file.read_text(encoding="utf-8"))["cells"][0]["outputs"]
             if saved:
                 break
             page.wait_for_timeout(200)

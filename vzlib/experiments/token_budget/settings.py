@@ -1,9 +1,10 @@
 """What can be chosen in 06_token_budget; torch is not imported."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from vzlib import plain_yaml
 from vzlib.experiments.settings import Model, NotNegative, Positive, Questions, Settings
 from vzlib.methods import registry
 
@@ -18,6 +19,16 @@ class TokenBudget(Settings):
     budgets: tuple[Positive, ...] = Field(min_length=1)
     equalise: Literal["layer average", "last layer"]
     seeds: tuple[NotNegative, ...] = Field(min_length=1)  # of the methods that draw
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _listed(cls, methods: Any) -> Any:
+        """Names, of a text such as `[random, fastv]` or `random`: -p gives it as it was typed."""
+        if not isinstance(methods, str) or methods == "all":
+            return methods
+        if not methods.startswith("["):
+            return (methods,)
+        return tuple(plain_yaml.parse(methods, "methods", comments=False))
 
     @field_validator("methods")
     @classmethod

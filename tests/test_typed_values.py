@@ -72,6 +72,11 @@ def test_what_is_no_text_is_read_by_its_type(cls, name, text, value):
     assert (type(got), got) == (type(value), value)
 
 
+def test_a_list_of_a_cell_or_a_file_is_a_list_as_typed():
+    methods = validate(TokenBudget, given(TokenBudget) | {"methods": ["random", "fastv"]}).methods
+    assert methods == typed(TokenBudget, "methods", "[random, fastv]") == ("random", "fastv")
+
+
 @pytest.mark.parametrize(
     "cls, name, text, said",
     [

@@ -24,11 +24,11 @@ class TokenBudget(Settings):
     @classmethod
     def _listed(cls, methods: Any) -> Any:
         """Names, of a text such as `[random, fastv]` or `random`: -p gives it as it was typed."""
-        if not isinstance(methods, str) or methods == "all":
-            return methods
-        if not methods.startswith("["):
-            return (methods,)
-        return tuple(plain_yaml.parse(methods, "methods", comments=False))
+        if isinstance(methods, str) and methods.startswith("["):
+            methods = plain_yaml.parse(methods, "methods", comments=False)
+        elif isinstance(methods, str) and methods != "all":
+            methods = (methods,)
+        return tuple(methods) if isinstance(methods, list) else methods
 
     @field_validator("methods")
     @classmethod

@@ -20,7 +20,12 @@ from vzlib.statistics import MEAN
 from vzlib.training import card
 
 TEMPLATE = Path(__file__).with_name("card.md")
-TITLES = {"windows": "frames of 12x12 patches", "frames": "frames of 16x16 patches"}
+# Stages of the recipe before this one, with whose checkpoint the shipped one began.
+FORMER = {
+    "windows": "former recipe, few tokens of frames of 12x12 patches",
+    "frames": "former recipe, few tokens of frames of 16x16 patches",
+}
+TITLES = {**FORMER, "few": "few tokens of a frame", "all": "mostly all tokens"}
 
 
 def full_table(table: pd.DataFrame) -> str:
@@ -48,7 +53,7 @@ def shown_tokens() -> str:
     for name, stage in STAGES.items():
         total = sum(often for _, often in stage["keep"])
         shares = (f"{keep} in {100 * often / total:.0f} %" for keep, often in stage["keep"])
-        told.append(f"of {TITLES[name]}, {', '.join(shares)} of the steps")
+        told.append(f"in the stage of {TITLES[name]}, {', '.join(shares)} of the steps")
     return "; ".join(told)
 
 
@@ -57,14 +62,15 @@ def write_card(table: pd.DataFrame, folder: Path, target: Path) -> None:
 
     table: of `tell.accuracies`; folder: where training left its curves, if it ran here.
     """
-    curves = card.training_curves(folder, target, list(STAGES))
+    curves = card.training_curves(folder, target, list(TITLES))
     card.write_curves(curves, target)
     text = TEMPLATE.read_text(encoding="utf-8").format(
         vocabulary=len(tokenizer()),
         minutes=60 * card.hours(curves),
         schedule=card.schedule(curves, TITLES),
         unfinished=card.unfinished(
-            curves, {name: stage["steps"] for name, stage in STAGES.items()}
+            {name: curves[name] for name in STAGES},
+            {name: stage["steps"] for name, stage in STAGES.items()},
         ),
         keep=shown_tokens(),
         full=full_table(table),

@@ -14,9 +14,10 @@ from transformers import CLIPVisionModel
 from vzlib.embedded.pico.architecture import FEATURE_LAYER, encode_window
 from vzlib.embedded.pico.examples import pixels_of
 from vzlib.embedded.video.architecture import CORNER, GRID
+from vzlib.embedded.video.notes import events
 from vzlib.scenes import clips
 
-BLOCK, VISITS = 8, 4
+BLOCK, VISITS = 8, 6
 MAKE: dict[str, Any] = {"clip": clips.clip, "album": clips.album}
 
 
@@ -24,12 +25,13 @@ MAKE: dict[str, Any] = {"clip": clips.clip, "album": clips.album}
 class Seen:
     """One clip: its features `[F, 1 + G * G, D]`, CLS first, and the patches that things touch.
 
-    touched: `[F, G * G]` bool.
+    touched: `[F, G * G]` bool. events: `[F, G * G]`, see `notes.events`.
     """
 
     clip: clips.Clip
     features: Tensor
     touched: Tensor
+    events: Tensor
 
 
 class Sequence:
@@ -62,4 +64,5 @@ class Sequence:
         pixels = pixels_of([frame.image for frame in clip.frames]).to(self.tower.dtype)
         depth = FEATURE_LAYER % (self.tower.config.num_hidden_layers + 1)
         features = encode_window(self.tower, pixels, corner.expand(len(pixels), 2), depth)[-1]
-        return Seen(clip, features, torch.from_numpy(clip.patches(share=0.05)).flatten(1))
+        touched = torch.from_numpy(clip.patches(share=0.05)).flatten(1)
+        return Seen(clip, features, touched, events(clip))

@@ -6,7 +6,6 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
 from vzlib.embedded.video.evaluate import TITLES, full_table, reduced_table
-from vzlib.embedded.video.train import STAGES
 from vzlib.experiments.video.prompts import text
 from vzlib.paths import CHECKPOINTS
 from vzlib.scenes import clips
@@ -43,7 +42,7 @@ def test_the_card_tells_what_was_measured():
     table = pd.read_csv(FOLDER / "accuracy.csv")
     assert full_table(table.round(1)).splitlines()[2].split("|")[4] in told
     curves = card.training_curves(FOLDER / "nowhere", FOLDER, list(TITLES))
-    assert set(STAGES) <= set(curves) == set(TITLES)
+    assert curves and all(f"| {TITLES[name]} |" in told for name in curves)
     full = table[(table["method"] == "vanilla") & (table["task"] == "mean")].set_index("kind")
     assert (full["low"] > full["majority"]).all()
     assert len(reduced_table(table).splitlines()) == 2 + table.query("task == 'mean'").shape[0]

@@ -22,8 +22,8 @@ from vzlib.training import card
 TEMPLATE = Path(__file__).with_name("card.md")
 # Stages of the recipe before this one, with whose checkpoint the shipped one began.
 FORMER = {
-    "windows": "former recipe, few tokens of frames of 12x12 patches",
-    "frames": "former recipe, few tokens of frames of 16x16 patches",
+    "windows": "frames of 12x12 patches",
+    "frames": "frames of 16x16 patches",
 }
 TITLES = {**FORMER, "few": "few tokens of a frame", "all": "mostly all tokens"}
 
@@ -69,7 +69,7 @@ def write_card(table: pd.DataFrame, folder: Path, target: Path) -> None:
         minutes=60 * card.hours(curves),
         schedule=card.schedule(curves, TITLES),
         unfinished=card.unfinished(
-            {name: curves[name] for name in STAGES},
+            {name: curves[name] for name in STAGES if name in curves},
             {name: stage["steps"] for name, stage in STAGES.items()},
         ),
         keep=shown_tokens(),

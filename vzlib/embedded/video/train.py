@@ -40,8 +40,8 @@ ALBUM_EVERY = 4  # one step in so many is on albums
 STAGES: dict[str, dict[str, Any]] = {
     "few": {"steps": 900, "rate": 1e-3, "decay": 0.0, "count": 6, "first": 0,
             "keep": ((20, 3), (32, 2), (56, 1)), "stretched": 0.5},
-    "all": {"steps": 500, "rate": 7e-4, "decay": 0.7, "count": 2, "first": 1_000_000,
-            "keep": ((40, 1), (100, 1), (GRID * GRID + 1, 6)), "stretched": 0.0},
+    "all": {"steps": 800, "rate": 8e-4, "decay": 0.6, "count": 2, "first": 1_000_000,
+            "keep": ((40, 1), (100, 2), (GRID * GRID + 1, 3)), "stretched": 0.0},
 }  # fmt: skip
 
 

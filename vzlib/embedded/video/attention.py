@@ -44,17 +44,20 @@ def attend(
     """
     prefix = query.shape[2] - attention_mask.shape[2]
     query, key = query.to(value.dtype), key.to(value.dtype)
-    front = [part[:, :, :prefix] for part in (query, key, value)]
-    told = [F.scaled_dot_product_attention(*front, is_causal=True, scale=scaling)]
+    front, keys, values = (part[:, :, :prefix] for part in (query, key, value))
+    told = [F.scaled_dot_product_attention(front, keys, values, is_causal=True, scale=scaling)]
     for start in range(prefix, query.shape[2], TOGETHER):
         rows = slice(start, start + TOGETHER)
         columns = slice(max(prefix, start - LONGEST), start + TOGETHER)
-        near = [torch.cat([part[:, :, :prefix], part[:, :, columns]], dim=2)
-                for part in (key, value)]  # fmt: skip
         own = attention_mask[:, :, start - prefix : start - prefix + TOGETHER]
-        mask = torch.cat([own[..., :prefix], own[..., columns]], dim=3)
         told.append(
-            F.scaled_dot_product_attention(query[:, :, rows], *near, attn_mask=mask, scale=scaling)
+            F.scaled_dot_product_attention(
+                query[:, :, rows],
+                torch.cat([keys, key[:, :, columns]], dim=2),
+                torch.cat([values, value[:, :, columns]], dim=2),
+                attn_mask=torch.cat([own[..., :prefix], own[..., columns]], dim=3),
+                scale=scaling,
+            )
         )
     return torch.cat(told, dim=2).transpose(1, 2), None
 

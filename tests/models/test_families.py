@@ -227,14 +227,26 @@ def test_every_method_runs_at_the_least_a_middle_and_nearly_all(family, name):
             assert torch.equal(found.sources[0, places], stands.nonzero().squeeze(1))
 
 
-def test_a_method_inside_the_language_model_runs_or_says_why_not(family):
+INSIDE = {  # that a language model of three layers has room for
+    "fastv": "fastv(full_layers=1)",
+    "sparsevlm": "sparsevlm(keep=(300, 100), voting=(2, 15))",
+    "sparsevlm-v1": "sparsevlm-v1(voting=(2, 15))",
+    "pyramiddrop": "pyramiddrop(layers=(11, 22), keep=(0.5, 0.25))",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == "fastv" else pytest.mark.slow)
+     for name in registry.names("inside")],
+)  # fmt: skip
+def test_a_method_inside_the_language_model_runs_or_says_why_not(family, name):
     model, processor = families.made(family)
-    chosen = "fastv(full_layers=1)"  # of three
     if type(model.model.get_decoder()).__name__ != "LlamaModel":
         with pytest.raises(ValueError, match=r"cannot prune inside a Qwen.*: LlamaModel"):
-            vzlib.zip_model(model, processor, method=chosen)
+            vzlib.zip_model(model, processor, method=INSIDE[name])
     else:
-        with vzlib.zip_model(model, processor, method=chosen) as zipped:
+        with vzlib.zip_model(model, processor, method=INSIDE[name]) as zipped:
             assert said(model, inputs_of(zipped.processor, 2)).shape == (2, 4)
     assert "get_image_features" not in model.model.__dict__
 

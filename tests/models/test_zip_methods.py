@@ -9,7 +9,7 @@ import torch
 import vzlib
 from tests import tiny
 from vzlib import Budget, BudgetError
-from vzlib.methods import registry
+from vzlib.methods import VisionZip, registry
 from vzlib.methods.before import Further
 from vzlib.models.answer import prompt
 from vzlib.models.question import _at_hand, asked_here, frame_of
@@ -200,6 +200,17 @@ def test_a_question_is_what_the_template_leaves(shared):
         ({"method": "visionzip(layer=9)"}, ValueError, "layer=9 must be between 1 and 4"),
         ({"method": "divprune", "budget": Budget(8, 2)}, ValueError, "not budget="),
         ({"method": "cdpruner", "processor": None}, ValueError, "cdpruner chooses by the question"),
+        ({"method": "scope(alhpa=1)"}, ValueError, "scope alhpa: unknown; did you mean alpha"),
+        ({"method": "vispruner(important=1.5)"}, ValueError, "important=1.5 should be less than"),
+        ({"method": "visionzip(merge='mean')"}, ValueError, "should be 'code' or 'paper'"),
+        ({"method": "hiprune(layer=9)"}, ValueError, "layer=9 must be between 1 and 4"),
+        ({"method": "fastv + divprune"}, ValueError, "unknown; did you mean divprune"),
+        ({"method": "divprune("}, ValueError, "must be written as name or name"),
+        ({"method": VisionZip}, ValueError, "must be a name such as 'divprune', or an object"),
+        ({"method": "fastv", "retain": 2}, BudgetError, "out of reach on .* nearest is FastV"),
+        ({"method": "sparsevlm-v1"}, ValueError, f"leave retain={RETAIN} out"),
+        ({"method": "divprune", "share": "released"}, ValueError, "has one view"),
+        ({"method": "fastv", "retain": 130, "compile": True}, ValueError, "fastv allows only"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_changed(shared, arguments, error, message):

@@ -124,10 +124,8 @@ def test_every_row_says_which_model_and_questions_and_what_decides(sweep, capsys
         (("-p", "equalise", "layer average"), 4),
         (("-p", "equalise", "null"), 8),
         (("-p", "budget", "64"), 12),
-        (("-p", "budget", "65"), 0),
         (("-p", "layers", "[1, 2]"), 2),
         (("-p", "layer", "2"), 1),
-        (("-p", "value", "0.1", "-p", "layer", "2"), 0),
         (("--model", "pico", "--method", "fastv", "-p", "equalise", "null"), 2),
     ],
 )
@@ -152,9 +150,13 @@ def test_answers_are_exported_question_by_question(sweep, capsys):
         (("--questions", "scene"), "did you mean scenes? Allowed: /data/own.jsonl, scenes."),
         (("-p", "bugdet", "64"), "-p bugdet: unknown; did you mean budget? Allowed: budget, "),
         (("-p", "budget"), "-p wants a name and a value"),
+        (("-p", "budget", "7"), "-p budget 7: no row has it; there are 64."),
+        (("--method", "fastvv"), "did you mean fastv? there are a, b, fastv, visionzip."),
+        (("-p", "equalise", "nul"), "no row has it; did you mean null? there are layer average, "),
+        (("-p", "value", "0.1", "-p", "layer", "2"), "no row has all of value 0.1, layer 2."),
     ],
 )
-def test_a_name_that_is_not_in_the_store_is_refused(sweep, capsys, tmp_path, options, said):
+def test_what_is_not_in_the_store_is_refused(sweep, capsys, tmp_path, options, said):
     assert main(["results", "export", "--to", str(tmp_path / "x.csv"), *options]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "x.csv").exists()

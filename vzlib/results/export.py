@@ -12,10 +12,13 @@ from pyarrow import parquet
 from pydantic_core import to_json
 
 from vzlib import notebooks, results
-from vzlib.parameters import unknown
+from vzlib.parameters import nearest, unknown
 from vzlib.results import durable
 
 PROVENANCE = ("commit", "dirty", "seconds", "finished_utc")
+
+
+VALUES = 30  # that an error names
 
 
 class Entry(NamedTuple):
@@ -50,13 +53,14 @@ def export(
     predictions: what was answered to each question, where it was stored, instead of the rows.
 
     Raises:
-        ValueError: nothing in the store has that name; it says what there is.
+        ValueError: nothing in the store has that name or value; it says what there is.
     """
     records, damaged = _records()
     records = _of_analysis(records, analysis)
     for column, text in (("model", model), ("questions", questions)):
         records = _about(records, column, text)
-    chosen = list(_chosen(records, typed, results.PREDICTIONS if predictions else results.ROWS))
+    of_entry = results.PREDICTIONS if predictions else results.ROWS
+    chosen = list(_chosen(records, typed, of_entry))
     names = list(dict.fromkeys(name for one in chosen for name in one.before))
     names += dict.fromkeys(name for one in chosen for name in one.columns if name not in names)
     count, used = 0, 0
@@ -68,6 +72,8 @@ def export(
                 _write(table.reindex(columns=names), file, header)
                 header, rows = False, rows + len(table)
             count, used = count + rows, used + bool(rows)
+        if typed and records and not count:
+            raise ValueError(_nothing(records, typed, of_entry))
     if to:
         print(f"{count} rows of {used} entries in {to}")
     return 1 if damaged else 0
@@ -164,6 +170,29 @@ def _chosen(
         raise ValueError("\n".join(f"-p {unknown(name, sorted(seen))}" for name in missing))
 
 
+def _nothing(
+    records: Mapping[Path, dict[str, Any]], typed: Sequence[tuple[str, str]], file: str
+) -> str:
+    """Which of the values no row has, and those that there are; or that no row has them all."""
+    said = []
+    for name, text in typed:
+        there: dict[str, Any] = {}
+        for folder, record in records.items():
+            path = folder / file
+            settings = record["settings"] if isinstance(record["settings"], dict) else {}
+            if name in settings:
+                there[_text(settings[name])] = settings[name]
+            elif path.is_file() and name in parquet.read_schema(path).names:
+                column = parquet.read_table(path, columns=[name]).column(0)
+                there |= {_text(value): value for value in column.unique().to_pylist()}
+        if not any(_same(value, text) for value in there.values()):
+            shown = sorted(there)[:VALUES] + ["..."] * (len(there) > VALUES)
+            asked = nearest(text, sorted(there))
+            said.append(f"-p {name} {text}: no row has it; {asked}there are {', '.join(shown)}.")
+    pairs = ", ".join(f"{name} {text}" for name, text in typed)
+    return "\n".join(said) or f"-p: no row has all of {pairs}."
+
+
 def _same(value: Any, text: str) -> bool:
     """Whether a text is how a person, or this table, writes a value."""
     if isinstance(value, str):
@@ -172,6 +201,10 @@ def _same(value: Any, text: str) -> bool:
         return bool(json.loads(text) == json.loads(to_json(value)))
     except ValueError:
         return str(value) == text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else to_json(value).decode()
 
 
 def _cell(value: Any) -> Any:

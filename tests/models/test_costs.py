@@ -142,3 +142,37 @@ def test_the_accountant_counts_what_a_processor_made(family):
     words = zipped.processor.tokenizer("how many", return_tensors="pt")
     with pytest.raises(ValueError, match="visual=0 at least 1"):
         account_prompts(model, words)
+
+
+def test_the_accountant_counts_what_the_readme_tells_of_images_of_real_size(monkeypatch):
+    """Where narrow models of the real geometry are at hand: processors make the prompts."""
+    monkeypatch.setattr(families, "VIEW", 336)
+    monkeypatch.setattr(families, "PATCH", 14)
+    made = {
+        "LLaVA-1.5": tiny.llava(),
+        "LLaVA-NeXT": families.llava_next(),
+        "Mini-Gemini": families.mini_gemini(),
+    }
+
+    def counted(model, processor, size):
+        text, image = prompt(processor, "how many"), tiny.image(size=size)
+        (spent,) = account_prompts(model, processor(text=text, images=image, return_tensors="pt"))
+        return str(spent.at_input)
+
+    checked = 0
+    for family, where, what, *told in rows():
+        if family not in made:
+            continue
+        model, processor = made[family]
+        size = tuple(map(int, reversed(re.findall(r"\d+", what)))) or (300, 200)
+        share = "released" if where == "as released" else "evenly"
+        found = [counted(model, processor, size)]
+        for retain in (64, 160, 640):
+            try:
+                with vzlib.zip_model(model, processor, retain=retain, share=share) as zipped:
+                    found.append(counted(model, zipped.processor, size))
+            except BudgetError:
+                found.append("refused")
+        assert found == told, (family, what, where)
+        checked += len(found)
+    assert checked == 6 * 4

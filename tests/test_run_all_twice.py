@@ -6,7 +6,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from vzlib.notebooks import defaults, find
-from vzlib.paths import FIGURES, NOTEBOOKS, PARAMETERS, REPOSITORY
+from vzlib.paths import FIGURES, MEASURED, NOTEBOOKS, PARAMETERS, REPOSITORY
 from vzlib.runs.kernel import own_kernel
 
 # What makes a notebook quick, and what is changed then.
@@ -95,7 +95,7 @@ def shown(cell):
 
 def checkout():
     """Every file of the checkout that is committed or would be seen beside those."""
-    folders = (FIGURES, NOTEBOOKS, PARAMETERS)
+    folders = (FIGURES, MEASURED, NOTEBOOKS, PARAMETERS)
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files += [path for path in REPOSITORY.iterdir() if path.is_file()]
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}

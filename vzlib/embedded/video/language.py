@@ -20,7 +20,12 @@ from vzlib.scenes import Question, clips
 from vzlib.training.answers import answer_loss, pack
 
 BEGINNING = "beginning"  # what questions on first frames are logged as
-TASKS = tuple(dict.fromkeys([*clips.CLIP_TASKS, *clips.ALBUM_TASKS, *clips.LESSONS, BEGINNING]))
+FIRST_COUNTING = "beginning counting"  # those that are learned last, apart
+TASKS = tuple(
+    dict.fromkeys(
+        [*clips.CLIP_TASKS, *clips.ALBUM_TASKS, *clips.LESSONS, BEGINNING, FIRST_COUNTING]
+    )
+)
 OPENING = [SPECIAL.index(word) for word in ("<s>", "USER:")]  # what stands before the first frame
 LABEL = 2  # words before a frame: what it is, and its number
 EACH = {
@@ -31,7 +36,9 @@ EACH_OF_FIRST = {
     "motion": 1, "frame": 3, "counting": 1, "order": 2, "image": 2, "existence": 2, "shared": 1,
     "frame existence": 1, "frame counting": 1, "moving": 1,
 }  # fmt: skip
-WEIGHTS = {"motion": 3.0, "counting": 3.0, "order": 2.0, "shared": 3.0}  # of tasks of few questions
+# Of tasks of few questions.
+WEIGHTS = {"motion": 3.0, "counting": 3.0, "order": 2.0, "shared": 3.0, FIRST_COUNTING: 3.0}
+_FIRST = {"counting": FIRST_COUNTING}
 NOTES = 0.5  # weight of `notes`
 BEGINNINGS = 3  # how many a clip has
 
@@ -69,7 +76,7 @@ def asked_of(seen: Seen, beginnings: int, generator: torch.Generator) -> list[tu
     for count in shorter.tolist():
         part = replace(clip, frames=clip.frames[:count])
         questions += [
-            (replace(question, task=BEGINNING), count)
+            (replace(question, task=_FIRST.get(question.task, BEGINNING)), count)
             for question in clips.ask(part, EACH_OF_FIRST, lessons=True)
         ]
     return questions

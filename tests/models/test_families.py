@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 
 import vzlib
 from tests import families, tiny
@@ -255,8 +257,9 @@ def test_more_views_than_placeholders_are_told(family):
     model, processor = families.made(family)
     with vzlib.zip_model(model, processor, retain=RETAIN) as zipped:
         image = tiny.image(0, SIZES[0])
-        with pytest.raises(ValueError, match=r"in (the|each) prompts? should be the same as the"):
-            zipped.processor(images=[image, image], text=prompt(zipped.processor, "how many"))
+        if Version(transformers.__version__) >= Version("5.23"):  # older processors count for some
+            with pytest.raises(ValueError, match=r"in (the|each) prompts? should be the same as"):
+                zipped.processor(images=[image, image], text=prompt(zipped.processor, "how many"))
         both = inputs_of(zipped.processor, 2)
         of_prompts = ("input_ids", "attention_mask", "mm_token_type_ids")
         one = {name: value[:1] if name in of_prompts else value for name, value in both.items()}

@@ -48,6 +48,7 @@ def test_effects_are_in_percent_and_beside_the_papers():
     drawn = markers(first)
     np.testing.assert_allclose(drawn["SparseVLM"][:, 0], [-22, -24, -26, -28, -30])
     np.testing.assert_allclose(drawn["SparseVLM"][:, 1].round(), [1, 2, 3, 4, 5])
+    assert [0, 0] in [list(line.get_xdata()) for line in first.lines], "nothing gained or lost"
     (stars,) = [line for line in first.lines if str(line.get_label()).startswith("the paper")]
     np.testing.assert_allclose(stars.get_xdata(), [-9.2, 2.7])
     np.testing.assert_allclose(np.round(stars.get_ydata()), [1, 3])

@@ -63,8 +63,7 @@ def stacked(parts: pd.DataFrame, geometry: str) -> Figure:
         for stage, shade in SHADES.items():
             at = (own["method"] == row.method) & (own["budget"] == row.budget)
             width = float(own.loc[at & (own["stage"] == stage), "median"].sum())
-            label = stage if height == 0 or (stage == "select + merge" and height == 1) else None
-            axes.barh(height, width, left=left, color=shade, label=label, height=0.72)
+            axes.barh(height, width, left=left, color=shade, label=stage, height=0.72)
             left += width
     axes.set_yticks(range(len(variants)), [_label(row) for row in variants.itertuples()])
     axes.invert_yaxis()

@@ -9,6 +9,8 @@ import shutil
 
 import pytest
 
+from vzlib.models import checkpoint
+from vzlib.models.families import FAMILIES, modules_of
 from vzlib.paths import REPOSITORY
 from vzlib.results import sources
 
@@ -126,6 +128,39 @@ EDITS = {
         ANSWERS | TIMES | CLIPS | {"quickstart.measure", "concentration.measure"},
     ),
 }  # fmt: skip
+
+
+def test_the_code_of_a_family_counts_for_its_own_models(tree):
+    folder, _ = tree
+    names = {"pico": "llava", "dino": "llava", "LlavaNextForConditionalGeneration": "llava_next"}
+    families = {name: checkpoint.keyed(name)["family"] for name in ("pico", "dino")}
+    families["LlavaNextForConditionalGeneration"] = modules_of(list(names)[2:])
+    assert families == {name: [f"vzlib.models.{family}"] for name, family in names.items()}
+
+    def keys() -> dict[str, str]:
+        sources._read.cache_clear(), sources.of_module.cache_clear()
+        measurement = "vzlib.experiments.token_budget.measure"
+        return {
+            name: sources.of_module(measurement, folder.parent, frozenset(uses))
+            for name, uses in families.items()
+        }
+
+    unedited = keys()
+    for file, expected in (
+        ("llava_next", {"LlavaNextForConditionalGeneration"}),
+        ("smolvlm", set()),
+        ("families", set()),
+        ("llava", set(names)),  # NeXT builds on it
+    ):
+        path = folder / "models" / f"{file}.py"
+        path.write_text(path.read_text(encoding="utf-8") + "\nedited = True\n", encoding="utf-8")
+        edited = keys()
+        assert {name for name in names if edited[name] != unedited[name]} == expected, file
+        unedited = edited
+
+
+def test_of_a_model_whose_family_is_not_known_all_count():
+    assert modules_of(["SomethingElse"]) == [f"vzlib.models.{family}" for family in FAMILIES]
 
 
 @pytest.mark.parametrize("edit", EDITS)

@@ -8,7 +8,7 @@ from vzlib.efficiency import timing
 from vzlib.efficiency.bench import families as rows
 from vzlib.efficiency.bench.scale import Scale
 from vzlib.efficiency.families import CASES, build
-from vzlib.models.host import FAMILIES
+from vzlib.models.families import FAMILIES
 
 CPU = torch.device("cpu")
 ONCE = Scale(repetitions=1, at_least=1, llava="tiny")

@@ -24,7 +24,7 @@ from vzlib.methods.vanilla import Vanilla
 from vzlib.models import load
 from vzlib.models.answer import answer, prompt
 from vzlib.models.load import Loaded
-from vzlib.models.zip import ZippedModel
+from vzlib.models.zipped import ZippedModel
 from vzlib.scenes import make
 
 NAMES = registry.names()

@@ -13,7 +13,8 @@ from tests import families, tiny
 from vzlib import BudgetError
 from vzlib.methods import registry
 from vzlib.models.answer import prompt
-from vzlib.models.host import FAMILIES, host, host_of
+from vzlib.models.families import FAMILIES
+from vzlib.models.host import host, host_of
 
 NAMES = list(families.MADE)
 RETAIN = 20

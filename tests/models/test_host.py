@@ -9,8 +9,9 @@ from transformers import CLIPVisionModel, LlamaModel, LlavaForConditionalGenerat
 import vzlib
 from tests import tiny
 from vzlib.models import llava
-from vzlib.models.host import FAMILIES, REFUSED, Host, host, host_of
-from vzlib.models.zip import unzip_model
+from vzlib.models.families import FAMILIES, REFUSED
+from vzlib.models.host import Host, host, host_of
+from vzlib.models.zipped import unzip_model
 
 
 class Own(LlavaForConditionalGeneration):

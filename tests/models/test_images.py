@@ -1,5 +1,6 @@
 """Images as people have them: every mode, damaged files, absurd sizes."""
 
+import base64
 import io
 import struct
 
@@ -199,3 +200,34 @@ def test_nested_lists_keep_their_form():
     assert prepare_images(array) is array  # the stock processor takes it as it is
     assert [image.size for image in prepare_images(array[..., :1])] == [(4, 4), (4, 4)]
     assert prepare_images("https://example.org/cat.png") == "https://example.org/cat.png"
+
+
+def test_an_image_in_base64_is_left_to_the_stock_processor(tmp_path):
+    file = tmp_path / "image.png"
+    tiny.image().save(file)
+    encoded = base64.encodebytes(file.read_bytes()).decode()
+    for text in (encoded, encoded.replace("\n", "")):
+        stock, zipped = (
+            processor(text="<image>", images=text, return_tensors="pt")["pixel_values"]
+            for processor in both_processors()
+        )
+        assert torch.equal(stock, zipped)
+    with pytest.raises(ValueError, match="no image file at"):
+        prepare_images(encoded[: len(encoded) // 4].swapcase())
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 3, 3), (3, 7, 3), (2, 2, 3), (3, 2, 2), (3, 5, 4), (4, 5, 3)]
+)
+def test_colours_of_small_arrays_are_where_the_stock_processor_looks(shape):
+    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    stock, zipped = (
+        processor(text="<image>", images=array, return_tensors="pt")["pixel_values"]
+        for processor in both_processors()
+    )
+    assert torch.equal(stock, zipped)
+
+
+def both_processors():
+    model, processor = tiny.llava(image_size=48)
+    return processor, vzlib.zip_model(model, processor, retain=2).processor

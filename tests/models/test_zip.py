@@ -300,6 +300,13 @@ def test_unknown_merge_rule_is_refused(shared):
         vzlib.zip_model(model, processor, retain=64, merge="mean")
 
 
+@pytest.mark.parametrize("seed", ["x", 0.5, None])
+def test_a_seed_that_is_no_number_is_refused(shared, seed):
+    model, processor, _, _ = shared
+    with pytest.raises(ValueError, match=f"seed={seed!r} must be a whole number"):
+        vzlib.zip_model(model, processor, retain=64, method="random", seed=seed)
+
+
 def test_unknown_model_is_refused_by_name(shared):
     model, processor, _, _ = shared
     with pytest.raises(ValueError, match="cannot zip a LlamaModel; supported: Llava"):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from vzlib.evaluation import questions
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 
 class Asks(Protocol):
@@ -26,7 +26,7 @@ def identified(settings: Asks) -> dict[str, Any]:
     ValueError for a model or questions that there are not.
     """
     return {
-        "model_fingerprint": identity(settings.model),
+        **keyed(settings.model),
         "data_version": questions.version(settings.questions),
         "about": {"model": settings.model, "questions": settings.questions},
     }

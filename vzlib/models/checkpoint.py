@@ -1,6 +1,7 @@
 """Which model a name stands for, found out without loading it, so that stored results need none."""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 from vzlib.models.device import device_named, dtype_named
 from vzlib.models.digests import digest
+from vzlib.models.families import modules_of
 from vzlib.models.hub import LoadError, commit, first_line
 from vzlib.models.tuned import apart, find
 from vzlib.paths import COMMAND, HOME, INSTALLED, PACKAGE, checkpoint_folders
@@ -143,10 +145,30 @@ def configuration(name: "str | Path | Checkpoint") -> Any:
         ) from error
 
 
+def keyed(name: "str | Path | Checkpoint") -> dict[str, Any]:
+    """A model as `vzlib.results.compute` puts it into keys: its identity, its family's code.
+
+    Raises LoadError as `identity` and `configuration` do.
+    """
+    return {"model_fingerprint": identity(name), "family": modules_of(_architectures(name))}
+
+
 def embedded() -> list[str]:
     """The short names of the models that are here."""
     files = (file for place in checkpoint_folders() for file in place.glob("*/config.json"))
     return sorted({file.parent.name.removesuffix("-llava") for file in files})
+
+
+def _architectures(name: "str | Path | Checkpoint") -> list[str]:
+    """The classes that a model was saved as; of a folder without transformers, which takes long."""
+    checkpoint = resolve(name)
+    if checkpoint.revision:
+        return configuration(checkpoint).architectures or []
+    file = Path(checkpoint.source) / "config.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("architectures") or []
+    except (OSError, ValueError, AttributeError) as error:
+        raise LoadError(f"cannot read {file}: {first_line(error)}") from error
 
 
 def _folder(typed: str) -> Path | None:

@@ -1,51 +1,19 @@
 """What zipping needs to know of a family of models, and where it is found.
 
-A family is one module of the shape of `Host`, named in FAMILIES. It says where things are and what
-is overridden; what is kept of an image, how a budget is shared among views, layers that come and
-go, hooks, pickles and listeners are the same for all.
+A family is one module of the shape of `Host`, named in `vzlib.models.families`. It says where
+things are and what is overridden; what is kept of an image, how a budget is shared among views,
+layers that come and go, hooks, pickles and listeners are the same for all.
 """
 
 import importlib
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import transformers
 from torch import nn
 
+from vzlib.models.families import FAMILIES, REFUSED, family_of
 from vzlib.models.shape import Shape
-
-# Names of classes; those derived from them count too. A module loads when it is asked for.
-FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "llava": ("LlavaForConditionalGeneration", "LlavaModel"),
-        "llava_next": ("LlavaNextForConditionalGeneration", "LlavaNextModel"),
-        "llava_onevision": (
-            "LlavaOnevisionForConditionalGeneration",
-            "LlavaOnevisionModel",
-        ),
-        "video_llava": ("VideoLlavaForConditionalGeneration", "VideoLlavaModel"),
-        "internvl": ("InternVLForConditionalGeneration", "InternVLModel"),
-        "qwen_vl": (
-            "Qwen2_5_VLForConditionalGeneration",
-            "Qwen2_5_VLModel",
-            "Qwen3VLForConditionalGeneration",
-            "Qwen3VLModel",
-        ),
-        "mini_gemini": ("MiniGeminiForConditionalGeneration", "MiniGeminiModel"),
-        "smolvlm": ("SmolVLMForConditionalGeneration", "SmolVLMModel"),
-    }
-)
-
-# Families that are refused, and why.
-REFUSED: Mapping[str, str] = MappingProxyType(
-    {
-        "Gemma3ForConditionalGeneration": "in its language model the tokens of an image attend to "
-        "each other in both directions, and every image is 256 of them, pooled from a grid",
-        "Idefics3ForConditionalGeneration": "transformers puts its images into prompts without "
-        "telling where; SmolVLM, which is built alike, can be zipped",
-    }
-)
 
 
 class Host(Protocol):
@@ -102,8 +70,7 @@ def host_of(model: Any) -> Host:
     """
     parents = type(model).__mro__
     names = [parent.__name__ for parent in parents]
-    pairs = ((family, name) for name in names for family in FAMILIES)  # its own name goes first
-    known = next((family for family, name in pairs if name in FAMILIES[family]), None)
+    known = family_of(names)
     if any(parent.__module__.startswith("transformers_modules") for parent in parents):
         raise ValueError(
             f"cannot zip a {names[0]} that runs the code of its checkpoint; load one in the format "

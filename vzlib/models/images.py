@@ -1,5 +1,7 @@
 """Images as people have them: files, PIL images and arrays, in any mode and almost any size."""
 
+import base64
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -63,8 +65,9 @@ def open_image(source: Source) -> Image.Image:
 def prepare_images(images: Any) -> Any:
     """`open_image` on files and PIL images, alone or in (nested) lists.
 
-    Arrays and tensors of colour images, one by one or in batches, and web addresses stay as they
-    are, for a stock processor takes them, with whatever range of values its options are for.
+    Arrays and tensors of colour images, one by one or in batches, web addresses and images encoded
+    as base64 stay as they are, for a stock processor takes them, with whatever range of values its
+    options are for.
     """
     if isinstance(images, (np.ndarray, torch.Tensor)):
         if images.ndim == 4 and not _is_colour(images[0]):
@@ -76,15 +79,28 @@ def prepare_images(images: Any) -> Any:
         return images
     if isinstance(images, Sequence) and not isinstance(images, str):
         return [prepare_images(image) for image in images]
-    if isinstance(images, str) and images.startswith(("http://", "https://", "data:")):
+    if isinstance(images, str) and (
+        images.startswith(("http://", "https://", "data:")) or _is_encoded(images)
+    ):
         return images
     return open_image(images)
 
 
+def _is_encoded(text: str) -> bool:
+    """Whether it is no file, but the bytes of an image in base64."""
+    if os.path.isfile(text):
+        return False
+    try:
+        with Image.open(io.BytesIO(base64.decodebytes(text.encode()))):
+            return True
+    except (ValueError, OSError, Image.DecompressionBombError):
+        return False
+
+
 def _is_colour(image: np.ndarray | torch.Tensor) -> bool:
-    """Whether it is [H, W, 3] or [3, H, W] beyond doubt."""
-    shape = tuple(image.shape)
-    return len(shape) == 3 and min(shape) == 3 and (shape[0] == 3) != (shape[2] == 3)
+    """Whether it is [H, W, 3] or [3, H, W], as stock processors read it."""
+    ends = (image.shape[0], image.shape[-1])
+    return image.ndim == 3 and 3 in ends and 1 not in ends
 
 
 def _from_file(path: Path) -> Image.Image:

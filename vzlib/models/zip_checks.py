@@ -1,6 +1,7 @@
 """Whether a model can be zipped as asked, found out before anything is changed."""
 
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from torch import nn
@@ -49,6 +50,12 @@ def of_budget(budget: Budget, merge: MergeRule) -> VisionZip:
     if usual.budget(budget.total, has_cls=True).contextual == budget.contextual:
         return usual
     return replace(usual, contextual=budget.contextual / budget.total)
+
+
+def check_seed(seed: Any) -> None:
+    """Raises ValueError for a seed that is no whole number."""
+    if not isinstance(seed, Integral):
+        raise ValueError(f"seed={seed!r} must be a whole number")
 
 
 def of_name(method: str | Before | Inside | None) -> Before | Inside | None:

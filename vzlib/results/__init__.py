@@ -99,6 +99,7 @@ def compute(
     *,
     uses: Collection[str] = (),
     model_fingerprint: str | None = None,
+    family: Collection[str] = (),
     data_version: str | None = None,
     about: Mapping[str, Any] | None = None,
     store: Path | str | None = None,
@@ -113,6 +114,7 @@ def compute(
             settings must be covered by the two arguments below.
         uses: modules that `function` uses besides those it imports, such as those of methods.
         model_fingerprint: identifies the weights and configuration of the model.
+        family: modules by which a model of its kind is zipped; their code counts like `uses`.
         data_version: identifies the data.
         about: names what the two arguments above identify, such as {"model": "pico"}, for readers
             of the record; in no key, so that an entry keeps the names it was measured under.
@@ -135,6 +137,7 @@ def compute(
         code=function,
         uses=lambda point: uses,
         model_fingerprint=model_fingerprint,
+        family=family,
         data_version=data_version,
         about=about,
         store=store,
@@ -150,6 +153,7 @@ def compute_each(
     code: Callable[..., Any] | None = None,
     uses: Callable[[Any], Collection[str]] = lambda point: (),
     model_fingerprint: str | None = None,
+    family: Collection[str] = (),
     data_version: str | None = None,
     about: Mapping[str, Any] | None = None,
     store: Path | str | None = None,
@@ -171,7 +175,7 @@ def compute_each(
     wanted: dict[str, tuple[Any, dict[str, Any]]] = {}
     keys = []
     for point in points:
-        source = sources.fingerprint(code, uses=uses(point))
+        source = sources.fingerprint(code, uses={*uses(point), *family})
         values = (experiment, to_jsonable_python(point), model_fingerprint, data_version, source)
         ingredients = dict(zip(INGREDIENTS, values, strict=True))
         keys.append(key_of(ingredients))
@@ -206,7 +210,8 @@ def compute_each(
                 tables = _tables(outcome, experiment)
                 record = {**wanted[key][1], "function": sources.name(code), **finish()}
                 record |= {"about": dict(about or {})}
-                record |= {"uses": sorted(uses(wanted[key][0])), "rows": len(tables[ROWS])}
+                used = sorted({*uses(wanted[key][0]), *family})
+                record |= {"uses": used, "rows": len(tables[ROWS])}
                 record["seconds"] = round(record["seconds"] / len(missing), 3)  # its share
                 with durable.writing(root):
                     publish(root / experiment / key, tables, record, root / ".aside" / key)

@@ -12,13 +12,14 @@ from typing import Any
 from vzlib.paths import REPOSITORY
 
 PACKAGE = "vzlib"
-# What draws, stores, tells or checks, but measures nothing; and the table of methods, since a point
-# names the module of its own.
+# What draws, stores, tells or checks, but measures nothing; and the tables of methods and families,
+# since a point names the module of its own.
 NOT_MEASURING = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
         "claims",
         "methods.registry",
+        "models.families",
         "notebooks",
         "parameters",
         "paths",

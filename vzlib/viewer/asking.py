@@ -14,7 +14,8 @@ from vzlib.models.answer import answer
 from vzlib.models.host import host_of
 from vzlib.models.inside import Entered
 from vzlib.models.load import Loaded
-from vzlib.models.zip import ZippedModel, zip_model
+from vzlib.models.zip import zip_model
+from vzlib.models.zipped import ZippedModel
 from vzlib.tokens.evidence import Reduced
 from vzlib.viewer.by_hand import ByHand
 from vzlib.viewer.fates import Fates, of_entered, of_reduced

@@ -19,7 +19,7 @@ from vzlib.methods.before import Before
 from vzlib.methods.inside.schedule import Inside
 from vzlib.models.images import Source, open_image
 from vzlib.models.load import Loaded
-from vzlib.models.zip import ZippedModel
+from vzlib.models.zipped import ZippedModel
 from vzlib.plotting.style import in_style
 from vzlib.viewer import draw, words
 from vzlib.viewer.asking import Answered, ask

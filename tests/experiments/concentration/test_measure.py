@@ -14,8 +14,8 @@ from vzlib.experiments.concentration import (
     tell_encoders,
 )
 from vzlib.models import load
-from vzlib.models.host import FAMILIES as HOSTS
-from vzlib.models.host import REFUSED
+from vzlib.models.families import FAMILIES as HOSTS
+from vzlib.models.families import REFUSED
 from vzlib.models.tower_parts import FAMILIES
 from vzlib.models.towers import encode, received_by_layer
 from vzlib.notebooks import settings

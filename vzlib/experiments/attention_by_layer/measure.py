@@ -9,7 +9,7 @@ import pandas as pd
 from vzlib import results
 from vzlib.evaluation import pictures
 from vzlib.experiments.attention_by_layer.settings import AttentionByLayer
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 # Measure -> does it rise with concentration?
 MEASURES = {
@@ -42,7 +42,7 @@ def _stored(
     experiment: str, function: Any, settings: AttentionByLayer, chosen: Mapping[str, Any]
 ) -> pd.DataFrame:
     pictures.check(settings.images)
-    model = identity(settings.model)
+    known = keyed(settings.model)
     tables = []
     for source in dict.fromkeys(settings.images):
         kind, seed = pictures.label(source), pictures.drawn(source, settings.seed)
@@ -50,7 +50,7 @@ def _stored(
             experiment,
             {"images": kind, "seed": seed, **chosen},
             partial(function, settings.model, source),
-            model_fingerprint=model,
+            **known,
             data_version=pictures.version(source),
             about={"model": settings.model, "questions": kind},
         )

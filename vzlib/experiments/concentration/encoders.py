@@ -13,8 +13,8 @@ class Encoder(NamedTuple):
     """A kind of vision tower.
 
     tower: its class in transformers. models: of those that are zipped, which have it, by the names
-    of `vzlib.models.host.FAMILIES`. hub: a checkpoint with it. embedded: a model of this repository
-    that has it.
+    of `vzlib.models.families.FAMILIES`. hub: a checkpoint with it. embedded: a model of this
+    repository that has it.
     """
 
     tower: str

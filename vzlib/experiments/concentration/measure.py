@@ -12,7 +12,7 @@ from vzlib import results
 from vzlib.evaluation import pictures
 from vzlib.evaluation.shape import shape_of
 from vzlib.experiments.concentration.settings import Concentration
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 OF_576 = 576
 BATCH = 8
@@ -46,7 +46,7 @@ def measure(settings: Concentration) -> pd.DataFrame:
         "concentration",
         point_of(settings),
         partial(_measure, settings.model, settings.images),
-        model_fingerprint=identity(settings.model),
+        **keyed(settings.model),
         data_version=pictures.version(settings.images),
         about={"model": settings.model, "questions": pictures.label(settings.images)},
     )

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from vzlib.experiments.concentration.encoders import ENCODERS
-from vzlib.models.host import FAMILIES as HOSTS
-from vzlib.models.host import REFUSED
+from vzlib.models.families import FAMILIES as HOSTS
+from vzlib.models.families import REFUSED
 from vzlib.models.tower_parts import FAMILIES
 
 COMMAND = ".venv/bin/vzlib ask {} --retain 64"

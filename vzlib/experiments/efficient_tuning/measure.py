@@ -16,7 +16,7 @@ from vzlib.evaluation.shape import shape_of
 from vzlib.experiments.answers import by_task, identified
 from vzlib.experiments.efficient_tuning.settings import EfficientTuning
 from vzlib.methods import registry
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import identity, keyed
 from vzlib.models.tuned import EXPERIMENT, FILE, apart
 
 UNTUNED = "nothing"  # what the model's own projector was tuned on
@@ -90,7 +90,7 @@ def measure(settings: EfficientTuning) -> pd.DataFrame:
         found.append(table.assign(data=UNTUNED, tuned_for=0, budget=budget))
     for tuning, curve in _tuned(settings):
         model = f"{settings.model}+{results.file(curve, FILE)}"
-        own = known | {"model_fingerprint": identity(model)}
+        own = known | keyed(model)
         own["about"] = known["about"] | {"model": f"{settings.model}+{tuning.name}"}
         matches = tuning.data == settings.questions
         budgets = (patches, tuning.budget) if matches else (tuning.budget,)
@@ -102,14 +102,14 @@ def measure(settings: EfficientTuning) -> pd.DataFrame:
 
 def _tuned(settings: EfficientTuning) -> Iterator[tuple[Tuning, pd.DataFrame]]:
     chosen = settings.model_dump(include={"images", "asked", "rate", "batch", "seed"})
-    fingerprint = identity(settings.model)
+    known = keyed(settings.model)
     for tuning in plan(settings):
         table = results.compute(
             EXPERIMENT,
             {"budget": tuning.budget, **chosen},
             partial(_tune, settings.model, tuning.data),
             uses=[registry.row(ZIPPED).module],
-            model_fingerprint=fingerprint,
+            **known,
             data_version=f"to train on: {questions.version(tuning.data)}",
             about={
                 "model": settings.model,

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from vzlib import results, scenes
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 TARGETS = ("itself", "own object", "other objects", "background", "dominant", "CLS")
 
@@ -42,7 +42,7 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
         "feature_misalignment",
         settings.model_dump(include={"layer", "scenes", "retained"}),
         partial(_measure, settings.model),
-        model_fingerprint=identity(settings.model),
+        **keyed(settings.model),
         data_version=str(scenes.VERSION),
         about={"model": settings.model, "questions": "scenes"},
     )

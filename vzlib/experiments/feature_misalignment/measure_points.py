@@ -11,7 +11,7 @@ from tqdm import tqdm
 from vzlib import results, scenes
 from vzlib.evaluation.pictures import square
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 
 class Point(NamedTuple):
@@ -67,7 +67,7 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
         "attention_from_points",
         {"layer": settings.layer, "retained": min(settings.retained)},
         partial(_measure, settings.model),
-        model_fingerprint=identity(settings.model),
+        **keyed(settings.model),
         data_version=str(scenes.VERSION),
         about={"model": settings.model, "questions": "photographs"},
     )

@@ -26,7 +26,7 @@ from vzlib.experiments.feature_misalignment.attention_shares import (
     dominant_patches,
 )
 from vzlib.experiments.feature_misalignment.settings import FeatureMisalignment
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 FEW = 0.01  # of the patches: those that are attended to most of all
 DRAWS = 2  # of random patches that are replaced instead
@@ -65,7 +65,7 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
     of which fewer than two units have a subject.
     """
     pictures.check(settings.images, with_subject=True)
-    model = identity(settings.model)
+    known = keyed(settings.model)
     tables = []
     for source in dict.fromkeys(settings.images):
         kind = pictures.label(source)
@@ -76,7 +76,7 @@ def measure(settings: FeatureMisalignment) -> pd.DataFrame:
                 "subjects",
                 point,
                 partial(_measure, settings.model, source),
-                model_fingerprint=model,
+                **known,
                 data_version=pictures.version(source, with_subject=True),
                 about={"model": settings.model, "questions": kind},
             )

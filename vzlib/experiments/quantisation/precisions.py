@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from vzlib.evaluation import questions
-from vzlib.models.checkpoint import Checkpoint, identity, resolve
+from vzlib.models.checkpoint import Checkpoint, keyed, resolve
 from vzlib.models.device import DTYPES
 from vzlib.models.quantisation import check
 
@@ -23,7 +23,7 @@ def checkpoint_at(model: str, precision: str) -> Checkpoint:
 def known(settings: Any, precision: str) -> dict[str, Any]:
     """Model and questions at a precision, as `vzlib.results.compute` takes them."""
     return {
-        "model_fingerprint": identity(checkpoint_at(settings.model, precision)),
+        **keyed(checkpoint_at(settings.model, precision)),
         "data_version": questions.version(settings.questions),
         "about": {"model": settings.model, "questions": settings.questions},
     }

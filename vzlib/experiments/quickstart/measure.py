@@ -16,11 +16,12 @@ from vzlib.evaluation.pictures import square
 from vzlib.evaluation.questions import DECKS
 from vzlib.experiments.quickstart.settings import Quickstart
 from vzlib.models.answer import answer, prompt
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded, loaded
 from vzlib.models.towers import encode
-from vzlib.models.zip import ZippedModel, zip_model
+from vzlib.models.zip import zip_model
+from vzlib.models.zipped import ZippedModel
 
 QUESTION = ("image", "task", "question", "truth")
 
@@ -65,7 +66,7 @@ def measure(settings: Quickstart) -> tuple[pd.DataFrame, pd.DataFrame]:
         "quickstart",
         settings.model_copy(update={"model": ""}),  # its identity says more than its name
         partial(_measure, settings.model),
-        model_fingerprint=identity(settings.model),
+        **keyed(settings.model),
         data_version=hashlib.sha256(pixels).hexdigest(),
         about={"model": settings.model, "questions": settings.questions},
     )

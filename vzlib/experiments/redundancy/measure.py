@@ -10,7 +10,7 @@ import pandas as pd
 from vzlib import results
 from vzlib.evaluation import pictures
 from vzlib.experiments.redundancy.settings import Redundancy
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 CLS = -1  # in the column "patch"
 
@@ -24,7 +24,7 @@ def measure(settings: Redundancy) -> pd.DataFrame:
     than there are patches.
     """
     pictures.check(settings.images)
-    model = identity(settings.model)
+    known = keyed(settings.model)
     tables = []
     for source in dict.fromkeys(settings.images):
         point = {"images": pictures.label(source), "count": settings.count}
@@ -33,7 +33,7 @@ def measure(settings: Redundancy) -> pd.DataFrame:
             "redundancy",
             point,
             partial(_measure, settings.model, source, settings.dominant),
-            model_fingerprint=model,
+            **known,
             data_version=pictures.version(source),
             about={"model": settings.model, "questions": point["images"]},
         )

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from vzlib import results
 from vzlib.evaluation import pictures
 from vzlib.experiments.softmax_gradient.settings import SoftmaxGradient
-from vzlib.models.checkpoint import identity
+from vzlib.models.checkpoint import keyed
 
 PEAK = 0.5  # attention at which s(1 - s) is largest
 EDGES = np.linspace(-10, 0, 51)  # of log10(s), for the distributions
@@ -41,7 +41,7 @@ def measure(settings: SoftmaxGradient) -> pd.DataFrame:
         "softmax_gradient",
         {**point, "exponential": settings.exponential},
         partial(_measure, settings.model, source),
-        model_fingerprint=identity(settings.model),
+        **keyed(settings.model),
         data_version=pictures.version(source),
         about={"model": settings.model, "questions": kind},
     )

@@ -14,7 +14,7 @@ import pandas as pd
 from vzlib import results, scenes
 from vzlib.experiments.video.settings import Video
 from vzlib.methods import registry
-from vzlib.models.checkpoint import configuration, identity
+from vzlib.models.checkpoint import configuration, keyed
 from vzlib.models.tower_parts import family_of_config
 from vzlib.scenes import clips
 
@@ -82,7 +82,7 @@ def measure(settings: Video) -> pd.DataFrame:
     """
     points = [point for point in plan(settings) if point.spends is not None]
     known: dict[str, Any] = {
-        "model_fingerprint": identity(settings.video_model),
+        **keyed(settings.video_model),
         "data_version": f"clips {clips.VERSION}, scenes {scenes.VERSION}",
         "about": {"model": settings.video_model},
     }

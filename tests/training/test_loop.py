@@ -1,6 +1,8 @@
 """The training loop: a killed run ends with the weights of one that was not."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -44,3 +46,12 @@ def test_a_complete_stage_is_not_trained_again(tmp_path):
 def test_no_half_written_state_is_left(tmp_path):
     run(tmp_path, 12)
     assert {path.name for path in tmp_path.iterdir()} == {"fit.pt", "fit.jsonl"}
+
+
+def test_bfloat16_is_not_used_where_one_dnn_does_without(monkeypatch):
+    program = "from vzlib.training.loop import working_dtype; print(working_dtype('cpu'))"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "torch.float32\n"

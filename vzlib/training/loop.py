@@ -21,7 +21,9 @@ def working_dtype(device: str) -> torch.dtype:
     """
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    instructions = torch.cpu._is_avx512_bf16_supported()
+    used = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # oneDNN may be told to do without
+    return torch.bfloat16 if instructions and used else torch.float32
 
 
 def train(

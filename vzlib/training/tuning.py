@@ -17,13 +17,13 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from vzlib.evaluation.questions import Asked
 from vzlib.methods.before import Before
-from vzlib.models.device import native_dtype
 from vzlib.models.host import host_of
 from vzlib.models.images import open_image
 from vzlib.models.load import Loaded
 from vzlib.models.overrides import put, take
 from vzlib.models.zip import zip_model
 from vzlib.results import location
+from vzlib.training.loop import working_dtype
 from vzlib.training.packing import packed
 
 SAVE_EVERY = 20  # steps
@@ -118,7 +118,7 @@ def train_parts(
     lost), dtype (of the products), device (its kind).
     """
     model, device = loaded.model, loaded.model.device
-    dtype = native_dtype(str(device))
+    dtype = str(working_dtype(str(device))).removeprefix("torch.")
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=course.batch,

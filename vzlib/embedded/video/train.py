@@ -96,6 +96,9 @@ def start(
     )
     pico.set_attn_implementation("sdpa")
     model: Any = build(pico, seed)
+    if checkpoint is not None:
+        shipped = LlavaForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
+        model.load_state_dict(shipped.state_dict())
     use(model)
     heads = Notes(model.config.text_config.hidden_size)
     return pico.model.vision_tower.to(working_dtype("cpu")).requires_grad_(False), model, heads

@@ -215,6 +215,20 @@ def test_a_tokenizer_without_a_token_for_images_is_given_one(wide, tmp_path):
         assert words.shape == (2, inputs["input_ids"].shape[1] + 2)
 
 
+def test_what_was_read_and_saved_loads_by_its_folder(wide, tmp_path):
+    model, _ = wide
+    tensors = {released(name): value for name, value in model.state_dict().items()}
+    read = load_released(saved(tmp_path / "mgm", tensors))
+    own = processor_of(read, tiny.tokenizer(), pixels=96)
+    own.chat_template = tiny.CHAT
+    read.save_pretrained(tmp_path / "saved")
+    own.save_pretrained(tmp_path / "saved")
+    loaded = vzlib.load(str(tmp_path / "saved"), dtype="float32", device="cpu")
+    inputs, expected = inputs_of(loaded.processor), inputs_of(own)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(**inputs).logits, read(**expected).logits)
+
+
 @pytest.mark.parametrize("changes", [{"image_grid": 2}, {"model_type": "mgm_gemma"}])
 def test_other_variants_are_refused_before_weights_are_read(changes, tmp_path):
     folder = saved(tmp_path / "mgm", {}, **changes)

@@ -13,6 +13,7 @@ from lmms_eval.models.model_utils.gen_metrics import log_metrics
 from lmms_eval.protocol import ChatMessages
 from tqdm import tqdm
 
+import vzlib.models.mini_gemini_model  # noqa: F401  (transformers then knows its saved checkpoints)
 from vzlib.lmms_eval.prompts import cut, generation, media, prompt_of
 from vzlib.lmms_eval.shared_images import share_images
 from vzlib.models.checkpoint import resolve

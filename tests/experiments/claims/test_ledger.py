@@ -1,7 +1,9 @@
 """The ledger has every claim once, reads the store alone, and says what is missing."""
 
+import csv
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +15,8 @@ from vzlib.claims.evidence import COMMON, Evidence, settings_of
 from vzlib.claims.finding import Finding
 from vzlib.experiments.claims import ledger, registry
 from vzlib.experiments.redundancy import measure as redundancy
+from vzlib.methods.inside.schedule import Inside
+from vzlib.methods.registry import method as registered
 from vzlib.models import load
 from vzlib.notebooks import SCALES, defaults, find, parameters, settings
 from vzlib.parameters import settings_class, validate
@@ -49,8 +53,7 @@ def never_loads(monkeypatch):
 
 def test_every_claim_is_decided_exactly_once():
     entered = [claim for analysis in registry.analyses() for claim in analysis.CLAIMS]
-    entered += registry.PLANNED.read_text().split()[1:]
-    entered = [line.partition(",")[0] for line in entered]
+    entered += registry.planned()
     assert sorted(entered) == sorted(paper.claims().index)
     assert len(entered) == 57
 
@@ -163,6 +166,27 @@ def test_a_planned_notebook_has_a_command_when_it_is_there(monkeypatch, tmp_path
     assert "98_later is still to be written" in before.note
     monkeypatch.setattr(notebooks, "find", lambda: [*present, tmp_path / "98_later.ipynb"])
     assert registry.planned()["C44"].command == "make reproduce NOTEBOOKS=98"
+
+
+def test_a_claim_that_needs_other_weights_names_what_evaluates_them():
+    with registry.PLANNED.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"]]
+    assert [row["claim"] for row in rows] == ["C25", "C26", "C28", "C30", "C31", "C32"]
+    told = registry.planned()
+    for row in rows:
+        command = told[row["claim"]].command
+        subprocess.run(["bash", "-nc", command], check=True)
+        listed = subprocess.run(
+            ["bash", "-c", command.replace("lmms-eval", "echo")], capture_output=True, text=True
+        ).stdout.splitlines()
+        assert len(listed) == 1 + len(row["zipped"].split())
+        visual = 2880 if "NeXT" in row["model"] else 576
+        for way in row["zipped"].split():
+            assert sum(f"pretrained={row['checkpoint']},{way} " in line for line in listed) == 1
+            chosen = dict(part.split("=") for part in way.split(","))
+            method, retain = registered(chosen["method"]), int(chosen["retain"])
+            if isinstance(method, Inside):  # raises where the layers cannot average so few
+                method.for_average(retain, 40 if "13B" in row["model"] else 32, visual)
 
 
 def test_sections_and_the_conclusion():

@@ -12,8 +12,11 @@ from vzlib.claims.finding import Finding, not_measurable
 from vzlib.parameters import EXPERIMENTS
 from vzlib.statistics import verdict
 
-# By claim: the notebook that is to measure it, or the model that it is about.
+# By claim: the notebook that is to measure it; or the model that it is about, its checkpoint
+# (MGM-7B-hf is what docs/use/evaluators.md makes of the released one), and how it is zipped.
 PLANNED = Path(__file__).with_name("planned.csv")
+# As lmms-eval calls them.
+BENCHMARKS = "gqa,mmbench_en_dev,mme,pope,scienceqa_img,vqav2_val,textvqa_val,mmmu_val,seedbench"
 
 
 def analyses() -> Iterator[Any]:
@@ -55,12 +58,21 @@ def planned() -> dict[str, Finding]:
 def _waits(row: dict[str, str], present: list[str]) -> Finding:
     notebook, model = row["notebook"], row["model"]
     if model:
-        why = f"needs {model}: its weights, and a way to zip it, which vzlib does not have yet"
-        return not_measurable(why)
+        return not_measurable(f"needs the weights of {model} and a GPU", _evaluation(row))
     if notebook in present:
         command = f"make reproduce NOTEBOOKS={notebook[:2]}"
         return Finding(verdict.NOT_YET, note="not entered in this ledger yet", command=command)
     return Finding(verdict.NOT_YET, note=f"the notebook {notebook} is still to be written")
+
+
+def _evaluation(row: dict[str, str]) -> str:
+    """What evaluates a checkpoint with all tokens, and then zipped."""
+    ways = " ".join(["''", *(f",{way}" for way in row["zipped"].split())])
+    return (
+        f"for zipped in {ways}; do lmms-eval --model vzlib --model_args "
+        f'pretrained={row["checkpoint"]}"$zipped" --tasks {BENCHMARKS} '
+        "--output_path results/lmms-eval; done"
+    )
 
 
 def _found(function: Callable[[Evidence], Finding], evidence: Evidence) -> Finding:

@@ -1,7 +1,9 @@
 """Claims C44 and C45: VisionZip in the training stage. Put to notebook 10."""
 
+import math
 from typing import Any
 
+from vzlib import notebooks
 from vzlib.claims.evidence import Evidence
 from vzlib.claims.finding import PERCENT, Finding, decided, not_measurable
 from vzlib.experiments.training_stage import tell
@@ -46,6 +48,13 @@ def no_loss(evidence: Evidence, budget: int = 192) -> Finding:
         return not_measurable(f"needs a budget of {budget} tokens")
     row = _gain(evidence, budget)
     interval = Interval(row["kept"], row["kept_low"], row["kept_high"])
+    if math.isnan(interval.value):
+        steps = evidence.settings(NOTEBOOK).steps
+        full = notebooks.settings(NOTEBOOK, "full").model_dump(mode="json")
+        return not_measurable(
+            f"after {steps} steps what is left of the accuracy with all tokens has no interval",
+            notebooks.command(NOTEBOOK, full),
+        )
     note = f"the same steps, means over {row['seeds']} seeds; the paper's 100.6 is a gain"
     return decided(verdict.reaches, 100, interval, unit=PERCENT, n=int(row["seeds"]),
                    data="seeds", note=note)  # fmt: skip

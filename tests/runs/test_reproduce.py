@@ -140,6 +140,32 @@ def test_what_wants_the_machine_alone_or_reads_the_others_runs_when_they_have_en
     assert [line[:8] for line in lines[:4]] == ["[1/4] 02", "[2/4] 03", "[3/4] 04", "[4/4] 01"]
 
 
+def test_where_nothing_is_measured_a_kernel_stays_and_no_notebook_waits(
+    repository, monkeypatch, capfd
+):
+    shown = (
+        "import os, pathlib\nprint(n, 'left' in globals(), os.getpid(), pathlib.Path().resolve())"
+    )
+    monkeypatch.setattr(reproduce, "LAST", ("02_times", "01_reads"))
+    for name in ("01_reads", "02_times", "03_third"):
+        repository(name, shown, "left = n")
+    repository("04_dies", shown, "os._exit(3)")
+    repository("05_last", shown)
+    assert main(["figures", "--scale", "quick", "--jobs", "1"]) == 1
+    lines = capfd.readouterr().out.splitlines()
+    assert [line[:8] for line in lines[:3]] == ["[1/5] 01", "[2/5] 02", "[3/5] 03"]
+    files = repository.results.glob("0*.ipynb")
+    n, left, kernels, places = zip(*(printed(one).split() for one in sorted(files)), strict=True)
+    assert (set(n), set(left), set(places)) == (
+        {"2"},
+        {"False"},
+        {f"{repository.folder}/notebooks"},
+    )
+    assert len(set(kernels[:4])) == 1 and kernels[4] != kernels[0]
+    ended = [not Path(f"/proc/{kernel}").exists() for kernel in kernels]
+    assert all(ended)
+
+
 def test_what_comes_last_exists_and_the_ledger_closes():
     assert {path.stem for path in notebooks.find()} >= set(reproduce.LAST)
     assert reproduce.LAST[-1] == "15_claims"

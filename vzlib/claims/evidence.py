@@ -61,6 +61,12 @@ class Evidence:
         self.chosen = chosen
         self._rows: dict[Any, pd.DataFrame | Exception] = {}
 
+    def of(self, chosen: Chosen) -> "Evidence":
+        """What another ledger asks for; what both ask for is read once."""
+        other = Evidence(chosen)
+        other._rows = self._rows
+        return other
+
     def settings(self, notebook: str) -> Any:
         return settings_of(self.chosen, notebook)
 

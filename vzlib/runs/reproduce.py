@@ -6,6 +6,7 @@ and published as results/notebooks/<notebook>.ipynb. A failure stops its noteboo
 
 import copy
 import logging
+import multiprocessing.util
 import os
 import sys
 import tempfile
@@ -27,10 +28,13 @@ from vzlib.plotting.save import folder
 from vzlib.results import durable, shipped
 from vzlib.runs import compare, figures
 from vzlib.runs.environment import variables
+from vzlib.runs.kept_kernel import KeptKernel
 from vzlib.runs.kernel import execute, explain, own_kernel
 
 # One by one, when the others have ended: times want the machine alone, the ledger reads them all.
+# Where nothing is measured, at once with the others, and first, as they take longest.
 LAST = ("08_efficiency", "15_claims")
+_kept: list[KeptKernel] = []  # of a worker where nothing is measured, the one it keeps
 
 
 def run(
@@ -42,17 +46,20 @@ def run(
     """Run notebooks, `jobs` at a time, a line for each; returns what failed, one text each.
 
     Those in LAST start when all others have ended. Notebooks at work together share the processors'
-    threads. typed: names and values of parameters, as a person types them.
+    threads. Where nothing may be computed, all are one stage and as many kernels as are at work
+    execute them. typed: names and values of parameters, as a person types them.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)  # the notebook reports these itself
     failures, number = [], 0
-    for turn, group in groupby(sorted(notebooks, key=_turn), _turn):  # a stable sort
-        stage = list(group)
+    for turn, stage in _stages(notebooks):
         at_once = min(jobs, len(stage))
         with own_kernel(at_once, timed=turn > 0) as config, ExitStack() as stack:
             one = partial(_run, scale, typed, config)
             each: Callable[..., Iterator[tuple[float, str | None]]] = map
-            if at_once > 1:
+            if results.reading_only():
+                pool = ProcessPoolExecutor(at_once, initializer=_keep_kernel, initargs=(config,))
+                each = stack.enter_context(pool).map
+            elif at_once > 1:
                 each = stack.enter_context(ProcessPoolExecutor(at_once)).map
             outcomes = each(one, stage)
             for notebook in stage:
@@ -64,8 +71,28 @@ def run(
     return failures
 
 
+def _stages(notebooks: Sequence[Path]) -> list[tuple[int, list[Path]]]:
+    """Which notebooks may be at work together: the first stage is 0."""
+    in_turn = sorted(notebooks, key=_turn)  # a stable sort
+    if results.reading_only():
+        return [(0, sorted(in_turn, key=_turn, reverse=True))]
+    return [(turn, list(group)) for turn, group in groupby(in_turn, _turn)]
+
+
 def _turn(notebook: Path) -> int:
     return LAST.index(notebook.stem) + 1 if notebook.stem in LAST else 0
+
+
+def _keep_kernel(config: Config) -> None:
+    """Let this process, a worker, execute all its notebooks in one kernel, which ends with it."""
+    _kept.append(KeptKernel(_with_own_sockets(config, f"{os.getpid()}")))
+    multiprocessing.util.Finalize(None, _kept[0].close, exitpriority=0)
+
+
+def _with_own_sockets(config: Config, name: str) -> Config:
+    own = copy.deepcopy(config)
+    own.KernelManager.ip += f"-{name}"
+    return own
 
 
 def given(notebook: Path, scale: str, typed: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -88,11 +115,15 @@ def _run(
 ) -> tuple[float, str | None]:
     """Seconds taken, and what failed."""
     start, failure = time.perf_counter(), None
-    own = copy.deepcopy(config)
-    own.KernelManager.ip += f"-{notebook.stem[:2]}"  # kernels at work at once need own sockets
+    own = _with_own_sockets(config, notebook.stem[:2])
     try:
         values = given(notebook, scale, typed)
-        execute(notebook, values, results.location() / "notebooks" / notebook.name, own)
+        published = results.location() / "notebooks" / notebook.name
+        if _kept:
+            with _kept[0].without_variables() as manager:
+                execute(notebook, values, published, _kept[0].config, km=manager)
+        else:
+            execute(notebook, values, published, own)
     except Exception as error:
         failure = f"{notebook.stem}, {explain(error)}"
     return time.perf_counter() - start, failure

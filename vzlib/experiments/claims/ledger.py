@@ -26,10 +26,11 @@ def table(chosen: Claims) -> pd.DataFrame:
     names = [called(model) for model in (chosen.model, *chosen.beside)]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise ValueError(f"beside: the ledger would have two columns of {', '.join(twice)}")
-    table = _of_one(chosen)
+    evidence = Evidence(chosen)
+    table = _of_one(evidence)
     for model, asked in chosen.beside.items():
         one = chosen.model_copy(update={"model": model, "questions": asked, "beside": {}})
-        own = _of_one(one)
+        own = _of_one(evidence.of(one))
         table[verdict_of(model)] = own["verdict"]
         table[f"measured {called(model)}"] = own["measured"]
     return table
@@ -45,11 +46,12 @@ def verdict_of(model: str) -> str:
     return f"verdict {called(model)}"
 
 
-def _of_one(chosen: Claims) -> pd.DataFrame:
+def _of_one(evidence: Evidence) -> pd.DataFrame:
+    chosen = evidence.chosen
     check(chosen)
     identity(chosen.model)
     questions.check(chosen.questions)
-    told, found = paper.claims(), findings(Evidence(chosen))
+    told, found = paper.claims(), findings(evidence)
     rows = as_table((claim, found[claim]) for claim in map(str, told.index))
     own = told.loc[rows["claim"], ["where", "quantity"]].reset_index(drop=True)
     measured = rows["verdict"].isin(MEASURED)

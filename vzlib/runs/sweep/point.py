@@ -11,21 +11,14 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-from jupyter_client.manager import AsyncKernelManager
-from jupyter_core.utils import run_sync
-from nbformat.v4 import new_code_cell, new_notebook
-from traitlets.config import Config
-
 from vzlib.results import durable
 from vzlib.runs.environment import variables
-from vzlib.runs.kernel import as_it_is, execute, explain, own_kernel
+from vzlib.runs.kept_kernel import KeptKernel
+from vzlib.runs.kernel import execute, explain, own_kernel
 from vzlib.runs.sweep.places import code_lock, lock, published, record
 
 
@@ -44,30 +37,28 @@ def run_job(plan_file: Path, job: str, attempt: int = 1) -> int:
         own_kernel() as config,
         tempfile.TemporaryDirectory() as figures,
         variables({"VZLIB_FIGURES": figures}),  # those of single points are in their notebooks
-        _kernel(config) as kernel,
+        closing(KeptKernel(config)) as kernel,
     ):
         for label in labels:
             with durable.locked(lock(run, label), label):
                 if not published(run, label).exists():
-                    failed += not _execute(plan, label, attempt, config, kernel)
+                    failed += not _execute(plan, label, attempt, kernel)
     if not failed:
         durable.write_whole(run / "marks" / job, "")
     return failed
 
 
-def _execute(
-    plan: dict[str, Any], label: str, attempt: int, config: Config, kernel: AsyncKernelManager
-) -> bool:
+def _execute(plan: dict[str, Any], label: str, attempt: int, kernel: KeptKernel) -> bool:
     run, start = Path(plan["run"]), time.time()
     for left in published(run, label).parent.glob(f".{label}.*"):  # by one who was killed
         left.unlink(missing_ok=True)
     state = {"process": os.getpid(), "host": socket.gethostname(), "attempt": attempt}
     _write(run, label, {**state, "state": "running"})
     try:
-        _forget_variables(kernel, config)
         values, place = plan["points"][label], published(run, label)
         cwd = Path(plan["cwd"])
-        execute(Path(plan["notebook"]), values, place, config, cwd=cwd, km=kernel)
+        with kernel.without_variables() as manager:
+            execute(Path(plan["notebook"]), values, place, kernel.config, cwd=cwd, km=manager)
     except Exception as error:
         _write(run, label, {**state, "state": "failed", "error": explain(error)})
         return False
@@ -77,32 +68,6 @@ def _execute(
 
 def _write(run: Path, label: str, state: dict[str, Any]) -> None:
     durable.write_whole(record(run, label), json.dumps(state) + "\n")
-
-
-@contextmanager
-def _kernel(config: Config) -> Iterator[AsyncKernelManager]:
-    """A kernel that starts with the first notebook and ends with the job."""
-    kernel = AsyncKernelManager(kernel_name="python3", config=config)
-    try:
-        yield kernel
-    finally:
-        if kernel.has_kernel:
-            run_sync(kernel.shutdown_kernel)(now=True)
-
-
-def _forget_variables(kernel: AsyncKernelManager, config: Config) -> None:
-    if not kernel.has_kernel:
-        return
-    if not run_sync(kernel.is_alive)():  # the point before killed it: start another
-        run_sync(kernel.restart_kernel)(now=True)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "reset.ipynb")
-        nbformat.write(new_notebook(cells=[new_code_cell("%reset -f")]), path)
-        quiet: dict[str, Any] = {"progress_bar": False, "kernel_name": "python3"}
-        papermill.execute_notebook(
-            as_it_is(path), None, language="python", km=kernel, config=config, **quiet
-        )
 
 
 def _interrupt_once(*_: Any) -> None:

@@ -82,7 +82,7 @@ def host_of(model: Any) -> Host:
         if lacking:
             raise ValueError(
                 f"cannot zip a {names[0]} of transformers {transformers.__version__}, which has no "
-                f"{', no '.join(lacking)}; 5.18 and newer have"
+                f"{', no '.join(lacking)}; 5.23 and newer have"
             )
         return found
     why = next((REFUSED[name] for name in names if name in REFUSED), "")

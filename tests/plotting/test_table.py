@@ -5,6 +5,7 @@ import pytest
 
 from vzlib.notebooks import settings
 from vzlib.plotting import save_table
+from vzlib.plotting.table import p_value
 
 ROWS = pd.DataFrame(
     {
@@ -87,3 +88,9 @@ def test_the_csv_has_all_columns_and_the_bytes_repeat(folder):
 def test_an_unknown_column_is_named():
     with pytest.raises(KeyError, match="value"):
         write(ROWS.drop(columns="value"))
+
+
+def test_a_p_value_is_never_zero():
+    cell = p_value("p")
+    shown = [cell({"p": p}) for p in (0.25, 0.0123, 1e-16, 1e-17, 0.0, None, float("nan"))]
+    assert shown == ["0.25", "0.012", "1e-16", "<1e-16", "<1e-16", "", ""]

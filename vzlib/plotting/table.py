@@ -13,13 +13,27 @@ from vzlib.plotting.latex import latex
 from vzlib.plotting.save import check, csv, publish
 
 Direction = Literal["highest", "lowest"]
+Cell = str | Callable[[Mapping[Any, Any]], str]  # a format of a row's columns, or a function of it
 SIGNED = "{value:+.1f} [{low:+.1f}, {high:+.1f}]"  # a cell that holds a difference
+SMALLEST = 1e-16  # p-values below are known to be small, not how small
 BEST: dict[str, Literal["max", "min"]] = {"highest": "max", "lowest": "min"}
 BOLD = {"html": "font-weight: bold", "latex": "textbf:--rwrap"}
 SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"}
 ESCAPED = str.maketrans(
     {**SPECIAL, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 )
+
+
+def p_value(column: str) -> Callable[[Mapping[Any, Any]], str]:
+    """A cell that holds a p-value of `column`: two digits, and no zero where it is too small."""
+
+    def cell(row: Mapping[Any, Any]) -> str:
+        p = row[column]
+        if pd.isna(p):
+            return ""
+        return f"{p:.2g}" if p >= SMALLEST else f"<{SMALLEST}"
+
+    return cell
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ def save_table(
     rows: pd.DataFrame,
     name: str,
     settings: BaseModel,
-    columns: Mapping[str, str | Callable[[Mapping[Any, Any]], str]],
+    columns: Mapping[str, Cell],
     *,
     caption: str,
     best: Mapping[str, tuple[str, Direction]] | None = None,
@@ -77,7 +91,7 @@ def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
     return steady(rows).to_dict("records")
 
 
-def _cell(form: str | Callable[[Mapping[Any, Any]], str], row: Mapping[Any, Any]) -> str:
+def _cell(form: Cell, row: Mapping[Any, Any]) -> str:
     if callable(form):
         return form(row)
     present = {name: value for name, value in row.items() if not pd.isna(value)}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from vzlib.experiments.adaptive_budget.tell import FIXED, POOLED, SPREAD
 from vzlib.plotting.style import BAND, TEXT, look, styled
-from vzlib.plotting.table import SIGNED, SavedTable, save_table
+from vzlib.plotting.table import SIGNED, SavedTable, p_value, save_table
 
 BLUE, BLACK = "#0072B2", "#000000"
 # By what a rule is compared with: colour, marker, place beside the rule's name.
@@ -95,7 +95,7 @@ def table(differences: pd.DataFrame, sizes: pd.DataFrame, settings: BaseModel) -
         "rule": lambda row: NAMES[row["rule"]].replace("\n", " "),
         "gives": lambda row: row["words"] if isinstance(row["words"], str) else "",
         "against": lambda row: NAMES[row["against"]],
-        "points": SIGNED, "p (Holm)": "{holm:.2g}", "n": "{n}",
+        "points": SIGNED, "p (Holm)": p_value("holm"), "n": "{n}",
         "tenth to nine tenths": "{low_tokens:.0f} to {high_tokens:.0f}",
         "with things": "{with_things:+.2f}",
     }  # fmt: skip

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from pydantic import BaseModel
 
 from vzlib.plotting.style import TEXT, look, styled
-from vzlib.plotting.table import SIGNED, SavedTable, save_table
+from vzlib.plotting.table import SIGNED, Cell, SavedTable, p_value, save_table
 
 RULES = {"code": look("visionzip"), "paper": look("visionzip-paper")}
 MARKERS = "o^sDvP"
@@ -54,8 +54,8 @@ def figure(curve: pd.DataFrame, differences: pd.DataFrame, paper: float) -> Figu
 
 def table(differences: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """What every choice changes, as a table. differences: of `tell`."""
-    columns = {"tokens": "{total}", "factor": "{factor}", "instead": "{choice}"}
-    columns |= {"points": SIGNED, "p": "{p:.2g}", "p (Holm)": "{holm:.2g}", "n": "{n}"}
+    columns: dict[str, Cell] = {"tokens": "{total}", "factor": "{factor}", "instead": "{choice}"}
+    columns |= {"points": SIGNED, "p": p_value("p"), "p (Holm)": p_value("holm"), "n": "{n}"}
     caption = (
         "What changes in accuracy, in percentage points, when one choice of the released method "
         "is made otherwise; paired by question, 95 % intervals with images as units."

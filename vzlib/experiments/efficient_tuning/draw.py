@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from vzlib.experiments.efficient_tuning.measure import UNTUNED
 from vzlib.plotting.style import BAND, TEXT, Look, look, styled
-from vzlib.plotting.table import SIGNED, SavedTable, save_table
+from vzlib.plotting.table import SIGNED, Cell, SavedTable, p_value, save_table
 from vzlib.statistics import MEAN
 
 LINES = ("-", "--", "-.", ":")
@@ -83,13 +83,13 @@ def _loss(axes: Axes, tunings: pd.DataFrame) -> None:
 
 def table(gained: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """The ‡ rows of Table 1. gained: of `tell.gains`."""
-    columns = {
+    columns: dict[str, Cell] = {
         "tokens": "{budget}",
         "tuned on": "{data}",
         "before": "{before:.1f}",
         "after": "{after:.1f}",
         "points": SIGNED,
-        "p (Holm)": "{p:.2g}",
+        "p (Holm)": p_value("p"),
         "% of what was lost": "{recovered:.0f} [{recovered_low:.0f}, {recovered_high:.0f}]",
         "% of all tokens": "{kept:.1f} [{kept_low:.1f}, {kept_high:.1f}]",
         "the paper's before": "{paper_before:.1f}",

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 from vzlib.plotting.style import TEXT, look, styled
-from vzlib.plotting.table import SIGNED, SavedTable, save_table
+from vzlib.plotting.table import SIGNED, Cell, SavedTable, p_value, save_table
 
 ROWS = {
     "baseline": "all patches offered",
@@ -67,13 +67,17 @@ def figure(
 
 def table(effects: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """The means over tasks as a table. effects: of `tell.with_paper`."""
-    columns = {"selector": "{selector}", "condition": "{one}", "against": "{other}"}
+    columns: dict[str, Cell] = {
+        "selector": "{selector}",
+        "condition": "{one}",
+        "against": "{other}",
+    }
     columns |= {
         "points": SIGNED,
         "percent": "{percent:+.1f} [{percent_low:+.1f}, {percent_high:+.1f}]",
         "the paper's percent": "{paper:+.1f}",
-        "p": "{p:.2g}",
-        "p (Holm)": "{holm:.2g}",
+        "p": p_value("p"),
+        "p (Holm)": p_value("holm"),
         "n": "{n}",
     }
     caption = (

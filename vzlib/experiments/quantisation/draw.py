@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 from vzlib.plotting.style import TEXT, look, looks, styled
-from vzlib.plotting.table import SavedTable, save_table
+from vzlib.plotting.table import Cell, SavedTable, p_value, save_table
 
 # Parts in shades of one hue, as stages are in notebook 08.
 SHADES = {"tower": "#C6DBEF", "projector": "#9ECAE1", "language model": "#3182BD",
@@ -62,13 +62,13 @@ def table(
         times.rename(columns={"tower": "tower_ms", "language model": "language_ms"}), on=key
     )
     rows = rows.rename(columns={"language model": "language", "KV cache": "cache"})
-    columns = {
+    columns: dict[str, Cell] = {
         "precision": "{precision}",
         "method": "{label}",
         "accuracy, %": "{value:.1f} [{low:.1f}, {high:.1f}]",
         "% of all tokens": "{percent:.1f} [{percent_low:.1f}, {percent_high:.1f}]",
         "points to the first": "{change:+.1f} [{change_low:+.1f}, {change_high:+.1f}]",
-        "p (Holm)": "{holm:.2g}",
+        "p (Holm)": p_value("holm"),
         "tower, MB": "{tower:.3g}",
         "projector": "{projector:.2g}",
         "language model": "{language:.3g}",

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from vzlib.methods.registry import METHODS, bare
 from vzlib.plotting.style import BAND, TEXT, Look, look, looks, styled
-from vzlib.plotting.table import Direction, SavedTable, save_table
+from vzlib.plotting.table import Cell, Direction, SavedTable, p_value, save_table
 from vzlib.statistics import MEAN
 from vzlib.statistics.comparison import headings
 
@@ -56,18 +56,18 @@ def table(rows: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """In the style of Table 1 of the paper. rows: of `tell.with_paper`."""
     names = list(rows.columns)
     tasks = names[names.index("n") + 1 : names.index("mean")]
-    columns: dict[str, Any] = {
+    columns: dict[str, Cell] = {
         "tokens": "{budget}",
         "method": "{label}",
         "at input": "{at_input:.0f}",
     }
     columns |= {"per layer": "{average:.0f}", "GFLOPs": "{gflops:.2g}"}
-    others = {
+    others: dict[str, Cell] = {
         "mean": "{mean:.1f} [{low:.1f}, {high:.1f}]",
         "% of vanilla": "{percent:.1f} [{percent_low:.1f}, {percent_high:.1f}]",
         "the paper's %": "{paper:.1f}",
         "to VisionZip": "{difference:+.1f} [{difference_low:+.1f}, {difference_high:+.1f}]",
-        "p (Holm)": "{p:.2g}",
+        "p (Holm)": p_value("p"),
     }
     shown = headings([*tasks, MEAN], {*columns, *others} - {MEAN})
     best: dict[str, tuple[str, Direction]] = {shown[task]: (task, "highest") for task in shown}

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from vzlib.experiments.what_is_lost.tell import WAY
 from vzlib.experiments.what_is_lost.tell_odds import TASK
 from vzlib.plotting.style import TEXT, Look, looks, styled
-from vzlib.plotting.table import SavedTable, save_table
+from vzlib.plotting.table import Cell, SavedTable, p_value, save_table
 
 # By property: title, axis, and what its odds ratio is called.
 PANELS = {
@@ -128,9 +128,15 @@ def _marker(one: Look) -> Any:
 
 def table(ratios: pd.DataFrame, settings: BaseModel) -> SavedTable:
     """All odds ratios. ratios: of `tell`."""
-    columns = {"tokens": "{budget}", "method": "{method}", "held": "{held}", "odds of": "{of}",
-               "ratio": "{value:.2f} [{low:.2f}, {high:.2f}]", "p (Holm)": "{holm:.2g}",
-               "lost": "{lost} of {n}"}  # fmt: skip
+    columns: dict[str, Cell] = {
+        "tokens": "{budget}",
+        "method": "{method}",
+        "held": "{held}",
+        "odds of": "{of}",
+        "ratio": "{value:.2f} [{low:.2f}, {high:.2f}]",
+        "p (Holm)": p_value("holm"),
+        "lost": "{lost} of {n}",
+    }
     caption = (
         "Odds that an answer which all tokens give is lost with fewer, all other terms held: odds "
         "ratios of a logistic regression with 95 % intervals, errors clustered by image, p "

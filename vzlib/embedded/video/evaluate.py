@@ -82,7 +82,7 @@ def write_card(table: pd.DataFrame, folder: Path, target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="pico-video", help="a name or a folder")
-    parser.add_argument("--count", type=int, default=250, help="clips, and albums")
+    parser.add_argument("--count", type=int, default=150, help="clips, and albums")
     parser.add_argument("--folder", type=Path, default=Path("results/pico-video"))
     parser.add_argument("--target", type=Path, default=CHECKPOINTS / "pico-video")
     arguments = parser.parse_args()

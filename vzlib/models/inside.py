@@ -153,18 +153,20 @@ def pruned(
     The last hidden states are those of all tokens that came in, 0 for those that have left.
     Raises ValueError where no text follows the last image, and for masks that are not of padding.
     """
+    name = "cache" if "cache" in options else "past_key_values"  # since transformers 5.24, before
+    cache = options.pop("cache", past_key_values)
     running = _running.get()
     core, visual = (None, []) if running is None else running
     given = inputs_embeds if input_ids is None else input_ids
-    if given is None or (not visual and memory_of(past_key_values, len(given)) is None):
+    if given is None or (not visual and memory_of(cache, len(given)) is None):
         return below(
             language_model,
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
+            **{name: cache},
             **options,
         )
     return _forward(
@@ -175,7 +177,7 @@ def pruned(
         embeds=language_model.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds,
         mask=attention_mask,
         positions=position_ids,
-        cache=past_key_values,
+        cache=cache,
         use_cache=use_cache,
         **options,
     )

@@ -169,3 +169,10 @@ def test_settings_are_those_of_the_cell_the_scale_and_what_is_changed():
 def test_parameter_folders_belong_to_notebooks():
     folders = {path.name for path in PARAMETERS.iterdir() if path.name[:1].isdigit()}
     assert folders == set(NAMES)
+
+
+@every_notebook
+def test_the_code_that_the_prose_names_is_there(name):
+    prose = "".join(cell.source for cell in read(name).cells if cell.cell_type == "markdown")
+    named = re.findall(r"`((?:vzlib|params)/[\w./]+)`", prose)
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []

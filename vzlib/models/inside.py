@@ -153,7 +153,7 @@ def pruned(
     The last hidden states are those of all tokens that came in, 0 for those that have left.
     Raises ValueError where no text follows the last image, and for masks that are not of padding.
     """
-    name = "cache" if "cache" in options else "past_key_values"  # since transformers 5.24, before
+    name = "cache" if "cache" in options else "past_key_values"  # as of transformers 5.24
     cache = options.pop("cache", past_key_values)
     running = _running.get()
     core, visual = (None, []) if running is None else running

@@ -1,5 +1,6 @@
 """What the answers and the times say of training with fewer tokens; units are the seeds."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -129,11 +130,15 @@ def conclusion(gained: pd.DataFrame, quicker: pd.DataFrame) -> str:
     rows: Any = gained.itertuples()
     for row in rows:
         points = written(Interval(row.value, row.low, row.high))
+        kept = (
+            f"the model keeps {row.kept:.1f} % of what all tokens reach, at inference only "
+            f"{row.inference:.1f} %, a difference of {points} points"
+        )
+        if math.isnan(row.kept):  # a seed with all tokens knows too little to compare with
+            kept = f"the model is {points} points better than with them at inference only"
         sentences.append(
-            f"{row.budget} tokens, the same {row.same}: trained with them, the model keeps "
-            f"{row.kept:.1f} % of what all tokens reach, at inference only {row.inference:.1f} %, "
-            f"a difference of {points} points over {row.seeds} seeds; a step is "
-            f"{times.loc[row.budget, 'value']:.2f} times as fast."
+            f"{row.budget} tokens, the same {row.same}: trained with them, {kept} over {row.seeds} "
+            f"seeds; a step is {times.loc[row.budget, 'value']:.2f} times as fast."
         )
     return "\n".join(sentences)
 
